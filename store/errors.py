@@ -1,0 +1,26 @@
+"""What the store refuses, in words a person or an agent can act on.
+
+Every message names what was refused, its value and what would be accepted. It never
+carries a secret or stored text. Each edge (tool, command line, HTTP) translates the three
+kinds in one place; any other exception is a bug.
+"""
+
+
+class StoreError(Exception):
+    """The store refuses a request; the message may be shown to whoever asked."""
+
+
+class NotFound(StoreError):  # noqa: N818
+    """What was named does not exist for this user."""
+
+
+class Conflict(StoreError):  # noqa: N818
+    """The request contradicts what is already recorded."""
+
+
+class Invalid(StoreError):  # noqa: N818
+    """A value is outside of what is accepted."""
+
+
+class Unavailable(StoreError):  # noqa: N818
+    """The database cannot be reached or is not ready; the message says what to check."""

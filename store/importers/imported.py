@@ -1,0 +1,169 @@
+"""What an importer makes of a file: trades ready to record, and the rows it refused."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from hashlib import sha256
+from pathlib import Path
+
+from store.accounts import AccountEntry
+from store.columns import MONEY_DIGITS, rounded
+from store.pnl import PRECISION, Fill, position, result
+from store.records import LegEntry, Mode, TradeEntry
+
+SHOWN = 80  # Letters of a refused value that are shown.
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says about a file; what the file itself says wins."""
+
+    account: str | None = None
+    mode: Mode | None = None
+    zone: str | None = None
+    currency: str | None = None
+    ticker: str | None = None
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row that cannot be recorded. `row` counts the file's lines, the header being row 1;
+    `value` is made printable and cut to 80 letters."""
+
+    file: str
+    row: int
+    column: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, row {self.row}, {self.column} '{self.value}': {self.reason}"
+
+
+@dataclass(frozen=True)
+class ImportTrade:
+    """A row as a trade. `net_pnl` is what it will be recorded with, None while open;
+    `file_net_pnl` is what the file says it earned, None where it does not say; `rounding`
+    is what rounding to the digits kept added to it."""
+
+    row: int
+    entry: TradeEntry
+    note: str | None = None
+    file_net_pnl: Decimal | None = None
+    net_pnl: Decimal | None = None
+    rounding: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class ImportFile:
+    """A file, read whole; nothing of it is recorded yet.
+
+    `accounts` are the books its trades go to, `account` the one for rows that name none
+    (None if every row names its own). `currency` is the one the format or the user states,
+    None if neither does. `ignored` counts what was skipped on purpose, `assumed` says in
+    words what the file leaves open.
+    """
+
+    path: Path
+    format: str
+    account: AccountEntry | None
+    accounts: tuple[AccountEntry, ...]
+    currency: str | None
+    trades: tuple[ImportTrade, ...]
+    rejected: tuple[Rejection, ...]
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def file_net_pnl(self) -> Decimal:
+        """The sum of the file's P&L; of what its prices and fees come to where it has none."""
+        with localcontext(prec=PRECISION):
+            return sum((stated(trade) for trade in self.trades), Decimal(0))
+
+    @property
+    def rounding(self) -> Decimal:
+        """What rounding added to that sum in all."""
+        with localcontext(prec=PRECISION):
+            return sum((trade.rounding for trade in self.trades), Decimal(0))
+
+
+def stated(trade: ImportTrade) -> Decimal:
+    if trade.file_net_pnl is not None:
+        return trade.file_net_pnl
+    return Decimal(0) if trade.net_pnl is None else trade.net_pnl - trade.rounding
+
+
+def net_pnl(entry: TradeEntry) -> Decimal | None:
+    """What a trade earns by its fills, None while a leg is open."""
+    with localcontext(prec=PRECISION):
+        positions = [position(fills_of(leg), multiplier_of(leg)) for leg in entry.legs]
+        fees = sum((fill.fee for leg in entry.legs for fill in leg.fills), Decimal(0))
+        found = result(positions, positions, fees)
+        return rounded(found.net, MONEY_DIGITS) if found.flat else None
+
+
+def fills_of(leg: LegEntry) -> list[Fill]:
+    return [
+        Fill(fill.side, fill.quantity, fill.price, fill.filled_at, fill.fee) for fill in leg.fills
+    ]
+
+
+def multiplier_of(leg: LegEntry) -> Decimal:
+    return leg.multiplier or Decimal(100 if leg.instrument == "option" else 1)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A trade without an id: `identity` is what makes its entry the one it is, `content`
+    the rest, which orders trades of the same identity."""
+
+    trade: ImportTrade
+    identity: tuple[str, ...]
+    content: tuple[str, ...]
+
+
+def identified(drafts: Iterable[Draft]) -> tuple[ImportTrade, ...]:
+    """The trades in the file's order, each with an id that a later export gives it again.
+
+    Trades that share an identity are numbered in the order of their content, not of their
+    rows, so neither a re-sorted file nor one with more trades renames them. Two identical
+    rows are two trades.
+    """
+    same: dict[tuple[str, ...], list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        same[draft.identity].append(draft)
+    named: list[ImportTrade] = []
+    for identity, group in same.items():
+        ordered = sorted(group, key=lambda draft: draft.content)
+        for occurrence, draft in enumerate(ordered, start=1):
+            name = f"row-{digest(identity)}-{occurrence}"
+            entry = draft.trade.entry.model_copy(update={"external_id": name})
+            named.append(with_entry(draft.trade, entry))
+    return tuple(sorted(named, key=lambda trade: trade.row))
+
+
+def digest(parts: Sequence[str]) -> str:
+    """A name for `parts`; their lengths keep ('ab', 'c') apart from ('a', 'bc')."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def with_entry(trade: ImportTrade, entry: TradeEntry) -> ImportTrade:
+    return ImportTrade(
+        trade.row, entry, trade.note, trade.file_net_pnl, trade.net_pnl, trade.rounding
+    )
+
+
+def plain(value: Decimal | None) -> str:
+    """A number written in one way: 100, 100.0 and 1E2 are the same."""
+    if value is None:
+        return ""
+    with localcontext(prec=PRECISION):
+        return f"{value.normalize() + 0:f}"
+
+
+def printable(text: str) -> str:
+    """Text that can do nothing to a terminal, cut to 80 letters."""
+    cut = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)

@@ -1,0 +1,417 @@
+"""The tables of the ledger. Every key begins with `user_id`.
+
+Locks, row-level security and the application's role are in the migrations: they are the
+database's own, and hold for clients that have never seen this code.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import ClassVar
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from store.columns import Count, Day, Moment, Money, Number, Small, Words
+
+ONE = 100_000_000  # 1.0 as prices, quantities and scores are kept
+STRICT = {"sqlite_strict": True}
+
+
+def one_of(column: str, *words: str) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(referred_table_name)s",
+            "uq": "uq_%(table_name)s_%(column_1_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {
+        int: Count,
+        str: Words,
+        Decimal: Number,
+        datetime: Moment,
+        date: Day,
+    }
+
+
+class User(Base):
+    """A tenant, its counters and its ledger version, which every recording raises."""
+
+    __tablename__ = "users"
+    __table_args__ = (PrimaryKeyConstraint("user_id"), STRICT)
+
+    user_id: Mapped[int] = mapped_column(autoincrement=False)
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    last_account: Mapped[int]
+    last_trade: Mapped[int]
+    last_audit: Mapped[int]
+    ledger_version: Mapped[int]
+
+
+class Account(Base):
+    """One book of a user, paper or live, in one currency."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "account_id"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        UniqueConstraint("user_id", "name_key"),
+        # What trades copy is bound to them: an account never changes mode or currency.
+        UniqueConstraint("user_id", "account_id", "mode", "currency", name="uq_accounts_book"),
+        one_of("mode", "paper", "live"),
+        CheckConstraint("length(currency) BETWEEN 3 AND 10", name="currency"),
+        CheckConstraint("tolerance >= 0", name="tolerance"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    account_id: Mapped[int]
+    name: Mapped[str]
+    name_key: Mapped[str]
+    mode: Mapped[str]
+    broker: Mapped[str | None]
+    currency: Mapped[str]
+    zone: Mapped[str]
+    tolerance: Mapped[Decimal] = mapped_column(Money)
+    created_at: Mapped[datetime]
+
+
+class Strategy(Base):
+    """How a strategy was first written; other cases and spacings of it are the same one."""
+
+    __tablename__ = "strategies"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "name_key"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    name_key: Mapped[str]
+    name: Mapped[str]
+
+
+class Trade(Base):
+    """One position in one underlying, from flat to flat. Locked unless open."""
+
+    __tablename__ = "trades"
+
+    user_id: Mapped[int]
+    number: Mapped[int]
+    account_id: Mapped[int]
+    mode: Mapped[str]
+    currency: Mapped[str]
+    status: Mapped[str]
+    ticker: Mapped[str]
+    strategy: Mapped[str | None]
+    structure: Mapped[str | None]
+    direction: Mapped[str]
+    opened_at: Mapped[datetime]
+    opened_on: Mapped[date]
+    entry_weekday: Mapped[int] = mapped_column(Small)  # ISO: Monday is 1
+    entry_hour: Mapped[int] = mapped_column(Small)
+    closed_at: Mapped[datetime | None]
+    closed_on: Mapped[date | None]
+    holding_seconds: Mapped[int | None]
+    quantity: Mapped[Decimal]
+    price_sign: Mapped[int] = mapped_column(Small)  # +1 if a rising net price earns
+    entry_price: Mapped[Decimal]
+    exit_price: Mapped[Decimal | None]
+    stop_loss: Mapped[Decimal | None]
+    take_profit: Mapped[Decimal | None]
+    initial_risk: Mapped[Decimal | None] = mapped_column(Money)
+    gross_pnl: Mapped[Decimal | None] = mapped_column(Money)
+    fees: Mapped[Decimal | None] = mapped_column(Money)
+    net_pnl: Mapped[Decimal | None] = mapped_column(Money)
+    r_multiple: Mapped[Decimal | None]
+    return_on_risk: Mapped[Decimal | None]
+    outcome: Mapped[str | None]
+    exit_reason: Mapped[str | None]
+    unrealised_pnl: Mapped[Decimal | None] = mapped_column(Money)
+    scanner_score: Mapped[Decimal | None]
+    ai_score: Mapped[Decimal | None]
+    delta: Mapped[Decimal | None]
+    gamma: Mapped[Decimal | None]
+    theta: Mapped[Decimal | None]
+    vega: Mapped[Decimal | None]
+    iv: Mapped[Decimal | None]
+    dte: Mapped[int | None]
+    option_type: Mapped[str | None]
+    strike: Mapped[Decimal | None]
+    expiry: Mapped[date | None]
+    broker_order_id: Mapped[str | None]
+    stop_order_id: Mapped[str | None]
+    target_order_id: Mapped[str | None]
+    source: Mapped[str]
+    external_id: Mapped[str | None]
+    recorded_at: Mapped[datetime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "number"),
+        ForeignKeyConstraint(
+            ["user_id", "account_id", "mode", "currency"],
+            ["accounts.user_id", "accounts.account_id", "accounts.mode", "accounts.currency"],
+        ),
+        one_of("status", "open", "closed", "superseded", "void"),
+        one_of("direction", "bullish", "bearish", "neutral"),
+        CheckConstraint("price_sign IN (-1, 1)", name="price_sign"),
+        CheckConstraint("number > 0", name="number"),
+        CheckConstraint("option_type IN ('call', 'put')", name="option_type"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("strike > 0", name="strike"),
+        CheckConstraint("dte >= 0", name="dte"),
+        CheckConstraint("initial_risk > 0", name="initial_risk"),
+        CheckConstraint("entry_weekday BETWEEN 1 AND 7", name="entry_weekday"),
+        CheckConstraint("entry_hour BETWEEN 0 AND 23", name="entry_hour"),
+        CheckConstraint(f"scanner_score BETWEEN 0 AND {100 * ONE}", name="scanner_score"),
+        CheckConstraint(f"ai_score BETWEEN 0 AND {100 * ONE}", name="ai_score"),
+        CheckConstraint("iv >= 0", name="iv"),
+        CheckConstraint("closed_at >= opened_at", name="closed_at"),
+        CheckConstraint("holding_seconds >= 0", name="holding_seconds"),
+        CheckConstraint("net_pnl = gross_pnl - fees", name="net_pnl"),
+        CheckConstraint(
+            "(status = 'open' AND closed_at IS NULL AND net_pnl IS NULL AND outcome IS NULL)"
+            " OR (status = 'void' AND (closed_at IS NULL) = (net_pnl IS NULL))"
+            " OR (status IN ('closed', 'superseded') AND closed_at IS NOT NULL"
+            " AND closed_on IS NOT NULL AND exit_price IS NOT NULL AND gross_pnl IS NOT NULL"
+            " AND fees IS NOT NULL AND net_pnl IS NOT NULL AND outcome IS NOT NULL"
+            " AND exit_reason IS NOT NULL AND holding_seconds IS NOT NULL"
+            " AND unrealised_pnl IS NULL)",
+            name="ended",
+        ),
+        CheckConstraint(
+            "outcome = 'breakeven' OR (outcome = 'win' AND net_pnl > 0)"
+            " OR (outcome = 'loss' AND net_pnl < 0)",
+            name="outcome",
+        ),
+        CheckConstraint(
+            "gross_pnl = 0 OR exit_price = entry_price"
+            " OR (gross_pnl > 0) = ((exit_price > entry_price) = (price_sign > 0))",
+            name="gross_pnl",
+        ),
+        # The aggregate questions read this index and nothing else.
+        Index(
+            "ix_trades_book",
+            "user_id", "mode", "status", "closed_at", "number", "currency", "account_id",
+            "ticker", "strategy", "option_type", "structure", "outcome", "net_pnl",
+            "gross_pnl", "fees", "r_multiple", "return_on_risk", "holding_seconds",
+            "scanner_score", "ai_score", "opened_at", "opened_on", "closed_on",
+            "unrealised_pnl",
+        ),
+        Index("ix_trades_ticker", "user_id", "ticker", "closed_at", "number"),
+        Index(
+            "uq_trades_external_id",
+            "user_id", "account_id", "source", "external_id",
+            unique=True,
+            sqlite_where=text("status IN ('open', 'closed') AND external_id IS NOT NULL"),
+            postgresql_where=text("status IN ('open', 'closed') AND external_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_trades_broker_order_id",
+            "user_id", "account_id", "broker_order_id",
+            unique=True,
+            sqlite_where=text("status IN ('open', 'closed') AND broker_order_id IS NOT NULL"),
+            postgresql_where=text("status IN ('open', 'closed') AND broker_order_id IS NOT NULL"),
+        ),
+        STRICT,
+    )  # fmt: skip
+
+
+class Leg(Base):
+    """One instrument of a trade. `delivered` legs came by assignment or exercise."""
+
+    __tablename__ = "legs"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number", "leg_number"),
+        ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
+        one_of("instrument", "equity", "option", "future", "crypto"),
+        CheckConstraint("delivered IN (0, 1)", name="delivered"),
+        CheckConstraint("leg_number BETWEEN 1 AND 8", name="leg_number"),
+        CheckConstraint("multiplier > 0", name="multiplier"),
+        CheckConstraint(
+            "(instrument = 'option') = (option_type IS NOT NULL)"
+            " AND (option_type IS NULL) = (strike IS NULL)"
+            " AND (option_type IS NULL OR expiry IS NOT NULL)"
+            " AND (option_type IS NULL OR option_type IN ('call', 'put'))",
+            name="option",
+        ),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    leg_number: Mapped[int] = mapped_column(Small)
+    instrument: Mapped[str]
+    symbol: Mapped[str | None]
+    option_type: Mapped[str | None]
+    strike: Mapped[Decimal | None]
+    expiry: Mapped[date | None]
+    multiplier: Mapped[Decimal]
+    delivered: Mapped[int] = mapped_column(Small)
+
+
+class Fill(Base):
+    """One execution on a leg, in the order of recording."""
+
+    __tablename__ = "fills"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number", "leg_number", "fill_number"),
+        ForeignKeyConstraint(
+            ["user_id", "trade_number", "leg_number"],
+            ["legs.user_id", "legs.trade_number", "legs.leg_number"],
+        ),
+        UniqueConstraint("user_id", "trade_number", "execution_id", name="uq_fills_execution_id"),
+        one_of("side", "buy", "sell"),
+        one_of("kind", "trade", "expired", "assigned", "exercised", "settled"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    leg_number: Mapped[int] = mapped_column(Small)
+    fill_number: Mapped[int]
+    side: Mapped[str]
+    quantity: Mapped[Decimal]
+    price: Mapped[Decimal]
+    fee: Mapped[Decimal] = mapped_column(Money)
+    filled_at: Mapped[datetime]
+    kind: Mapped[str]
+    execution_id: Mapped[str | None]
+
+
+class Condition(Base):
+    """A free fact known at entry: a word or a number."""
+
+    __tablename__ = "conditions"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number", "name"),
+        ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
+        CheckConstraint("(word IS NULL) <> (number IS NULL)", name="value"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    name: Mapped[str]
+    word: Mapped[str | None]
+    number: Mapped[Decimal | None]
+
+
+class Snapshot(Base):
+    """The mark of an open trade at a moment."""
+
+    __tablename__ = "snapshots"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number", "taken_at"),
+        ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    taken_at: Mapped[datetime]
+    mark_price: Mapped[Decimal]
+    underlying_price: Mapped[Decimal | None]
+    unrealised_pnl: Mapped[Decimal] = mapped_column(Money)
+
+
+class Correction(Base):
+    """Why a trade no longer counts. Its insertion is what supersedes or voids the trade."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "number"),
+        ForeignKeyConstraint(
+            ["user_id", "number"], ["trades.user_id", "trades.number"], name="fk_corrections_number"
+        ),
+        ForeignKeyConstraint(
+            ["user_id", "replacement"],
+            ["trades.user_id", "trades.number"],
+            name="fk_corrections_replacement",
+        ),
+        UniqueConstraint("user_id", "replacement"),
+        CheckConstraint("replacement > number", name="replacement"),
+        CheckConstraint("length(reason) > 0", name="reason"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    number: Mapped[int]
+    replacement: Mapped[int | None]
+    reason: Mapped[str]
+    author: Mapped[str]
+    made_at: Mapped[datetime]
+
+
+class Note(Base):
+    """A journal entry on a trade: free text, appended, never trusted."""
+
+    __tablename__ = "notes"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number", "note_number"),
+        ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
+        CheckConstraint("length(body) > 0", name="body"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    note_number: Mapped[int]
+    body: Mapped[str]
+    author: Mapped[str]
+    written_at: Mapped[datetime]
+
+
+class Request(Base):
+    """The caller's key of a write, what it said and what was answered."""
+
+    __tablename__ = "requests"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "request_key"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    request_key: Mapped[str]
+    command: Mapped[str]
+    content_hash: Mapped[str]
+    result: Mapped[str]
+    made_at: Mapped[datetime]
+
+
+class AuditEntry(Base):
+    """One command that wrote, chained to the one before it."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "entry_number"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    entry_number: Mapped[int]
+    made_at: Mapped[datetime]
+    author: Mapped[str]
+    command: Mapped[str]
+    content_hash: Mapped[str]
+    result: Mapped[str]
+    previous_hash: Mapped[str]
+    entry_hash: Mapped[str]

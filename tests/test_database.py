@@ -1,0 +1,47 @@
+"""The doors to the database: one transaction, one user, few round trips."""
+
+import pytest
+from sqlalchemy import select, text, update
+
+from store.database import Store
+from store.models import User
+from store.schema import add_user
+
+
+async def test_a_block_that_raises_leaves_nothing_behind(store: Store) -> None:
+    with pytest.raises(RuntimeError, match="stop"):
+        async with store.write() as session:
+            await session.execute(update(User).values(ledger_version=9))
+            raise RuntimeError("stop")
+
+    async with store.read() as session:
+        assert await session.scalar(select(User.ledger_version)) == 0
+
+
+async def test_what_a_block_wrote_is_there_for_the_next(store: Store) -> None:
+    async with store.write() as session:
+        await session.execute(update(User).values(ledger_version=9))
+
+    async with store.read() as session:
+        assert await session.scalar(select(User.ledger_version)) == 9
+
+
+async def test_a_reader_cannot_write(store: Store) -> None:
+    with pytest.raises(Exception, match="(?i)read-?only"):
+        async with store.read() as session:
+            await session.execute(update(User).values(ledger_version=9))
+
+
+async def test_on_postgresql_a_user_sees_its_own_rows_whatever_the_statement_says(
+    store: Store,
+) -> None:
+    if store.database.dialect == "sqlite":
+        pytest.skip("SQLite has no row-level security; there the statements carry the user")
+    await add_user(store, 2, "other")
+
+    async with store.read(2) as session:
+        seen = (await session.scalars(select(User.user_id))).all()
+        role = await session.scalar(text("SELECT current_user"))
+
+    assert seen == [2]
+    assert role == "trade_history_app"
