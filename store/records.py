@@ -131,3 +131,37 @@ class SnapshotEntry(Said):
     taken_at: AwareDatetime
     mark_price: Exact
     underlying_price: Annotated[Exact, Field(ge=0)] | None = None
+
+
+class Accounting(Said):
+    """Base of the ways in which a trade ends other than by dealing."""
+
+    at: AwareDatetime
+
+
+class ByFills(Said):
+    """Closed by dealing: the closing fills by leg number."""
+
+    fills: dict[int, tuple[FillEntry, ...]] = Field(min_length=1)
+
+
+class ByExpiry(Accounting):
+    """Every open option expires worthless at `at`."""
+
+
+class BySettlement(Accounting):
+    """Every open option is settled in cash at intrinsic value for `underlying_price`."""
+
+    underlying_price: Annotated[Exact, Field(ge=0)]
+
+
+class ByDelivery(Accounting):
+    """One option leg is assigned (if short) or exercised (if long): it closes at 0 and the
+    shares are traded at the strike inside the same trade, which lives until it is flat."""
+
+    leg: int
+    quantity: Positive | None = None
+    fee: Cash = Decimal(0)
+
+
+Ending = ByFills | ByExpiry | BySettlement | ByDelivery

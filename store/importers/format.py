@@ -33,4 +33,6 @@ def account_of(**values: Any) -> AccountEntry:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = str(first["loc"][0]) if first["loc"] else "account"
-    raise Invalid(f"The account's {place} is refused: {first['msg'].removeprefix('Value error, ')}.")
+    raise Invalid(
+        f"The account's {place} is refused: {first['msg'].removeprefix('Value error, ')}."
+    )

@@ -21,12 +21,13 @@ entry (a number where it reads as one, else a word). Any other column is refused
   quantity, price), so that importing again finds it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, localcontext
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
+
+from pydantic import TypeAdapter, ValidationError
 
 from store.accounts import AccountEntry
 from store.errors import Invalid
@@ -36,7 +37,6 @@ from store.importers.imported import (
     ImportFile,
     ImportTrade,
     Options,
-    Rejection,
     identified,
     net_pnl,
     plain,
@@ -57,7 +57,6 @@ from store.importers.values import (
 from store.pnl import PRECISION
 from store.records import ExitReason, FillEntry, FillKind, Instrument, LegEntry, Text, TradeEntry
 from store.vocabulary import name_key
-from pydantic import TypeAdapter, ValidationError
 
 SOURCE = "generic_csv"
 NEEDED = ("ticker", "opened_at", "quantity", "entry_price")
@@ -268,7 +267,9 @@ def deal_of(row: Row, instrument: Instrument, zone: ZoneInfo | None) -> Deal:
     require_one_status(row, exit_price, closed_at)
     if closed_at is not None and closed_at < opened_at:
         raise Refused("closed_at", row.text("closed_at"), "it is before opened_at")
-    multiplier = number(row, "multiplier") or MULTIPLIERS.get(instrument)
+    multiplier = number(row, "multiplier")
+    if multiplier is None:
+        multiplier = MULTIPLIERS.get(instrument)
     if multiplier is None:
         raise Refused("multiplier", row.text("multiplier"), "a future needs its multiplier")
     return Deal(
@@ -290,8 +291,10 @@ def require_one_status(row: Row, exit_price: Decimal | None, closed_at: datetime
         absent = "exit_price" if exit_price is None else "closed_at"
         raise Refused(absent, "", "a closed trade needs exit_price and closed_at, an open neither")
     closed = exit_price is not None
-    if status is not None and closed != (status == "closed"):
-        raise Refused("status", status, f"exit_price and closed_at {'say' if closed else 'do not say'} that it is closed")  # noqa: E501
+    if status == "open" and closed:
+        raise Refused("status", status, "exit_price and closed_at say that it is closed")
+    if status == "closed" and not closed:
+        raise Refused("status", status, "a closed trade needs exit_price and closed_at")
     if not closed and row.text("exit_reason"):
         raise Refused("exit_reason", row.text("exit_reason"), "the trade is open")
 
@@ -398,8 +401,7 @@ def identity(entry: TradeEntry) -> tuple[str, ...]:
 
 
 def content(row: Row) -> tuple[str, ...]:
-    closing: Callable[[str], str] = row.text
-    return (closing("closed_at"), closing("exit_price"), *sorted(row.fields.values()))
+    return (row.text("closed_at"), row.text("exit_price"), *sorted(row.fields.values()))
 
 
 FORMAT = Format(SOURCE, NEEDED, parse)

@@ -1,0 +1,102 @@
+"""The books of a user: paper or live, each in one currency."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.database import user_of
+from store.errors import Conflict, NotFound
+from store.models import Account, User
+from store.records import Cash, Mode, Name, Said
+from store.vocabulary import name_key
+
+MARKET_ZONE = "America/New_York"
+
+
+def _known_zone(zone: str) -> str:
+    if zone not in available_timezones():
+        raise ValueError("an IANA time zone is needed, like America/New_York")
+    return zone
+
+
+class AccountEntry(Said):
+    """An account as it is declared. `tolerance` is the net P&L, in its currency, up to
+    which a trade counts as break-even."""
+
+    name: Name
+    mode: Mode
+    broker: Name | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3,10}$")] = "USD"
+    zone: Annotated[str, AfterValidator(_known_zone)] = MARKET_ZONE
+    tolerance: Annotated[Cash, Field(ge=0)] = Decimal("0.000000")
+
+
+async def put_account(session: AsyncSession, entry: AccountEntry) -> Account:
+    """The account `entry` declares: made, or the one that already says the same.
+
+    Raises:
+        Conflict: the name is taken by an account that says otherwise.
+    """
+    found = await find_account(session, entry.name)
+    if found is not None:
+        said = {name: getattr(found, name) for name in ("mode", "currency", "zone", "tolerance")}
+        differing = [name for name, value in said.items() if value != getattr(entry, name)]
+        if differing:
+            name = differing[0]
+            raise Conflict(
+                f"Account '{found.name}' exists with {name} {said[name]}, not"
+                f" {getattr(entry, name)}. Name another account."
+            )
+        return found
+    user_id = user_of(session)
+    account_id = await session.scalar(
+        update(User)
+        .where(User.user_id == user_id)
+        .values(last_account=User.last_account + 1)
+        .returning(User.last_account)
+    )
+    await session.execute(
+        insert(Account).values(
+            user_id=user_id,
+            account_id=account_id,
+            name_key=name_key(entry.name),
+            created_at=datetime.now(UTC),
+            **entry.model_dump(),
+        )
+    )
+    return await require_account(session, entry.name)
+
+
+async def find_account(session: AsyncSession, name: str) -> Account | None:
+    return await session.scalar(
+        select(Account).where(
+            Account.user_id == user_of(session), Account.name_key == name_key(name)
+        )
+    )
+
+
+async def require_account(session: AsyncSession, name: str) -> Account:
+    """The account of this name, whatever its case.
+
+    Raises:
+        NotFound: there is none; the message lists the known ones.
+    """
+    found = await find_account(session, name)
+    if found is None:
+        known = ", ".join(account.name for account in await list_accounts(session))
+        raise NotFound(f"No account '{name}'. Known accounts: {known or 'none yet'}.")
+    return found
+
+
+async def list_accounts(session: AsyncSession) -> Sequence[Account]:
+    """All accounts of the user, in the order they were made."""
+    accounts = await session.scalars(
+        select(Account).where(Account.user_id == user_of(session)).order_by(Account.account_id)
+    )
+    return accounts.all()

@@ -1,0 +1,236 @@
+"""What follows from a trade's fills: status, P&L, risk, outcome, entry-time facts.
+
+Computed here once, when something is recorded, and stored; nothing is derived again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal, localcontext
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from store import pnl, structures
+from store.columns import PRICE_DIGITS, rounded
+from store.errors import Invalid
+from store.records import FillEntry, LegEntry
+
+STANDARD_MULTIPLIER = {"option": Decimal(100), "equity": Decimal(1), "crypto": Decimal(1)}
+ENDINGS = ("expired", "assigned", "exercised", "settled")
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A leg with its fills, in the order of recording."""
+
+    number: int
+    instrument: str
+    multiplier: Decimal
+    fills: tuple[FillEntry, ...]
+    option_type: Literal["call", "put"] | None = None
+    strike: Decimal | None = None
+    expiry: date | None = None
+    symbol: str | None = None
+    delivered: bool = False
+
+    @property
+    def in_time(self) -> list[FillEntry]:
+        return sorted(self.fills, key=lambda fill: fill.filled_at)
+
+    @property
+    def position(self) -> pnl.Position:
+        return pnl.position([as_fill(fill) for fill in self.in_time], self.multiplier)
+
+    def with_fills(self, more: Iterable[FillEntry]) -> "Leg":
+        return replace(self, fills=(*self.fills, *more))
+
+
+def as_fill(fill: FillEntry) -> pnl.Fill:
+    return pnl.Fill(fill.side, fill.quantity, fill.price, fill.filled_at, fill.fee)
+
+
+def leg_of(number: int, entry: LegEntry) -> Leg:
+    """The leg that `entry` describes.
+
+    Raises:
+        Invalid: what is said does not make an instrument, or a fill cannot be one of it.
+    """
+    named = f"Leg {number} ({entry.instrument})"
+    option = (entry.option_type, entry.strike)
+    if entry.instrument == "option" and (None in option or entry.expiry is None):
+        raise Invalid(f"{named} needs option_type, strike and expiry.")
+    if entry.instrument != "option" and option != (None, None):
+        raise Invalid(f"{named} has option_type or strike; only an option has.")
+    multiplier = entry.multiplier or STANDARD_MULTIPLIER.get(entry.instrument)
+    if multiplier is None:
+        raise Invalid(f"{named} needs its multiplier (currency per point); it is never guessed.")
+    for fill in entry.fills:
+        check_fill(named, entry.instrument, fill)
+    return Leg(
+        number=number,
+        instrument=entry.instrument,
+        multiplier=multiplier,
+        fills=entry.fills,
+        option_type=entry.option_type,
+        strike=entry.strike,
+        expiry=entry.expiry,
+        symbol=entry.symbol,
+    )
+
+
+def check_fill(named: str, instrument: str, fill: FillEntry) -> None:
+    """Refuse a fill that its instrument cannot have."""
+    if fill.price < 0 and instrument != "future":
+        raise Invalid(f"{named} has a fill at {fill.price}; a price of 0 or more is accepted.")
+    if fill.kind != "trade" and instrument != "option":
+        raise Invalid(f"{named} has a fill of kind {fill.kind}; only an option ends so.")
+    if fill.kind in ("expired", "assigned", "exercised") and fill.price != 0:
+        raise Invalid(f"{named} is {fill.kind} at {fill.price}; the option leg closes at 0.")
+
+
+def positions_of(legs: Sequence[Leg]) -> dict[int, pnl.Position]:
+    """The position of every leg by its number.
+
+    Raises:
+        Invalid: a leg's fills go through zero; such a fill belongs to two trades.
+    """
+    found = {}
+    for leg in legs:
+        if leg.in_time[0].kind != "trade":
+            raise Invalid(f"Leg {leg.number} begins with a fill of kind {leg.in_time[0].kind}.")
+        try:
+            found[leg.number] = leg.position
+        except pnl.FlipsError as error:
+            raise Invalid(
+                f"The fills of leg {leg.number} close {error.excess} more than is open; the"
+                " rest belongs to a trade of its own."
+            ) from None
+    return found
+
+
+def held(legs: Sequence[Leg], positions: dict[int, pnl.Position]) -> list[structures.Held]:
+    """The legs as entered, for what the structure says."""
+    return [
+        structures.Held(
+            instrument=leg.instrument,
+            quantity=found.sign * found.entered_quantity,
+            multiplier=leg.multiplier,
+            cost=found.sign * found.entered_cost * leg.multiplier,
+            option_type=leg.option_type,
+            strike=leg.strike,
+            expiry=leg.expiry,
+        )
+        for leg in legs
+        for found in (positions[leg.number],)
+    ]
+
+
+def trade_result(legs: Sequence[Leg]) -> pnl.Result:
+    """What the trade comes to so far."""
+    positions = positions_of(legs)
+    entered = [positions[leg.number] for leg in legs if not leg.delivered]
+    fees = sum((fill.fee for leg in legs for fill in leg.fills), Decimal(0))
+    return pnl.result(entered, list(positions.values()), fees)
+
+
+def facts(
+    legs: Sequence[Leg],
+    *,
+    zone: str,
+    tolerance: Decimal,
+    stop_loss: Decimal | None,
+    direction: str | None,
+    structure: str | None,
+    exit_reason: str | None,
+) -> dict[str, Any]:
+    """Every derived column of `trades`; those of the end are None while it is open."""
+    trade = trade_result(legs)
+    entered = [leg for leg in legs if not leg.delivered]
+    shape = held(entered, positions_of(entered))
+    risk = _risk(trade, stop_loss, shape)
+    return {
+        **_at_entry(entered, ZoneInfo(zone)),
+        "structure": structure or structures.name(shape),
+        "direction": direction or structures.direction(shape),
+        "quantity": trade.quantity,
+        "price_sign": trade.sign,
+        "entry_price": trade.entry_price,
+        "initial_risk": risk,
+        **_at_end(legs, trade, ZoneInfo(zone), tolerance, risk, exit_reason, _notional(shape)),
+    }
+
+
+def _risk(
+    trade: pnl.Result, stop_loss: Decimal | None, shape: Sequence[structures.Held]
+) -> Decimal | None:
+    """|entry - stop| where a stop was set, else the defined maximum loss, else unknown."""
+    if stop_loss is not None:
+        return pnl.risk_from_stop(trade, stop_loss)
+    return structures.loss_max(shape)
+
+
+def _notional(shape: Sequence[structures.Held]) -> Decimal:
+    with localcontext(prec=pnl.PRECISION):
+        return sum((abs(leg.cost) for leg in shape), Decimal(0))
+
+
+def _at_entry(legs: Sequence[Leg], zone: ZoneInfo) -> dict[str, Any]:
+    opened_at = min(fill.filled_at for leg in legs for fill in leg.fills)
+    local = opened_at.astimezone(zone)
+    expiries = [leg.expiry for leg in legs if leg.instrument == "option" and leg.expiry]
+    first = min(expiries, default=None)
+    if first is not None and first < local.date():
+        raise Invalid(f"The option expired on {first}, before the trade opened on {local.date()}.")
+    single = legs[0] if len(legs) == 1 and legs[0].instrument == "option" else None
+    return {
+        "opened_at": opened_at,
+        "opened_on": local.date(),
+        "entry_weekday": local.isoweekday(),
+        "entry_hour": local.hour,
+        "dte": (first - local.date()).days if first is not None else None,
+        "option_type": single.option_type if single else None,
+        "strike": single.strike if single else None,
+        "expiry": single.expiry if single else None,
+    }
+
+
+def _at_end(
+    legs: Sequence[Leg],
+    trade: pnl.Result,
+    zone: ZoneInfo,
+    tolerance: Decimal,
+    risk: Decimal | None,
+    exit_reason: str | None,
+    notional: Decimal,
+) -> dict[str, Any]:
+    names = (
+        "closed_at", "closed_on", "holding_seconds", "exit_price", "gross_pnl", "fees",
+        "net_pnl", "r_multiple", "return_on_risk", "outcome", "exit_reason",
+    )  # fmt: skip
+    if not trade.flat:
+        return {"status": "open", **dict.fromkeys(names)}
+    moments = [fill.filled_at for leg in legs for fill in leg.fills]
+    closed_at = max(moments)
+    basis = risk or notional
+    with localcontext(prec=pnl.PRECISION):
+        returned = rounded(trade.net / basis, PRICE_DIGITS) if basis else None
+    return {
+        "status": "closed",
+        "closed_at": closed_at,
+        "closed_on": closed_at.astimezone(zone).date(),
+        "holding_seconds": int((closed_at - min(moments)).total_seconds()),
+        "exit_price": trade.exit_price,
+        "gross_pnl": trade.gross,
+        "fees": trade.fees,
+        "net_pnl": trade.net,
+        "r_multiple": pnl.r_multiple(trade.net, risk),
+        "return_on_risk": returned,
+        "outcome": pnl.outcome(trade.net, tolerance),
+        "exit_reason": exit_reason or _why_it_ended(legs),
+    }
+
+
+def _why_it_ended(legs: Sequence[Leg]) -> str:
+    """How the last fill came about; a dealt one is `manual` until somebody says more."""
+    last = max((fill for leg in legs for fill in leg.fills), key=lambda fill: fill.filled_at)
+    return last.kind if last.kind in ENDINGS else "manual"

@@ -1,0 +1,578 @@
+"""The commands that record: open, fill, mark, close, note.
+
+Each is one unit of work inside the caller's transaction (`store.write()`), safe to repeat
+under the same `key`, and on the audit record. A trade closes, and is locked, when its last
+leg is flat.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store import pnl
+from store.accounts import require_account
+from store.audit import Command, Recorded, begin, finish
+from store.database import user_of
+from store.derived import Leg, as_fill, check_fill, facts, leg_of, positions_of, trade_result
+from store.errors import Conflict, Invalid, NotFound
+from store.models import Account, Condition, Fill, Note, Snapshot, Strategy, Trade
+from store.models import Leg as LegRow
+from store.records import (
+    ByDelivery,
+    ByExpiry,
+    ByFills,
+    BySettlement,
+    Ending,
+    FillEntry,
+    SnapshotEntry,
+    Text,
+    TradeEntry,
+)
+from store.vocabulary import name_key
+
+OWNER = "owner"
+SAID = (
+    "ticker", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
+    "theta", "vega", "iv", "stop_order_id", "target_order_id", "source",
+)  # fmt: skip
+
+
+async def open_trade(
+    session: AsyncSession, entry: TradeEntry, *, key: str | None = None, author: str = OWNER
+) -> Recorded:
+    """Record a trade with its fills so far; one whose legs are all flat is closed at once.
+
+    Raises:
+        NotFound: there is no such account.
+        Invalid: the legs and fills do not make a trade.
+        Conflict: the key, external id or broker order id belongs to another trade.
+    """
+    command = await begin(session, "open_trade", {"entry": entry}, key=key, author=author)
+    if command.replay:
+        return command.replay
+    account = await require_account(session, entry.account)
+    number = command.next_trade()
+    derived = await write_trade(session, command, account, entry, number)
+    await end_trade(session, number, _external(entry) | derived)
+    return await finish(session, command, Recorded(number, derived["status"]))
+
+
+async def add_fill(
+    session: AsyncSession,
+    number: int,
+    leg_number: int,
+    fill: FillEntry,
+    *,
+    exit_reason: str | None = None,
+    key: str | None = None,
+    author: str = OWNER,
+) -> Recorded:
+    """Add one execution to a leg of an open trade; the one that flattens it closes it.
+
+    A fill larger than what is open goes through zero: it is split, its fee pro-rated, and
+    the rest opens a trade of its own (`next_number`), with nothing assumed of its entry.
+    """
+    content = {"number": number, "leg": leg_number, "fill": fill, "exit_reason": exit_reason}
+    command = await begin(session, "add_fill", content, key=key, author=author)
+    if command.replay:
+        return command.replay
+    trade, legs = await open_trade_of(session, number)
+    leg = _leg(legs, number, leg_number)
+    check_fill(f"Leg {leg_number} ({leg.instrument})", leg.instrument, fill)
+    flipped = None
+    if excess := _excess(leg, fill):
+        if len(legs) > 1:
+            raise Invalid(
+                f"The fill of {fill.quantity} closes {excess} more than leg {leg_number} of"
+                f" trade {number} holds; record the rest as a trade of its own."
+            )
+        fill, rest = _split(fill, fill.quantity - excess)
+        flipped = await _open_rest(session, command, trade, leg, rest)
+    status = await _continue(session, trade, legs, {leg_number: [fill]}, exit_reason)
+    return await finish(session, command, Recorded(number, status, flipped))
+
+
+async def close_trade(
+    session: AsyncSession,
+    number: int,
+    how: Ending,
+    *,
+    exit_reason: str | None = None,
+    key: str | None = None,
+    author: str = OWNER,
+) -> Recorded:
+    """End an open trade by fills, expiry, cash settlement, assignment or exercise.
+
+    Delivery closes the option and trades its shares at the strike inside the same trade,
+    which stays open while it holds them. Fills, expiry and settlement must leave it flat.
+
+    Raises:
+        Invalid: something would stay open, or the trade has no option to end so.
+    """
+    content = {"number": number, "how": {type(how).__name__: how}, "exit_reason": exit_reason}
+    command = await begin(session, "close_trade", content, key=key, author=author)
+    if command.replay:
+        return command.replay
+    trade, legs = await open_trade_of(session, number)
+    if isinstance(how, ByDelivery):
+        legs, fills = _delivered(legs, number, how)
+        await _insert_legs(session, number, [leg for leg in legs if not leg.fills])
+    elif isinstance(how, ByFills):
+        fills = {leg: list(given) for leg, given in how.fills.items()}
+    else:
+        fills = _ended_options(legs, number, how)
+    for leg_number, given in fills.items():
+        leg = _leg(legs, number, leg_number)
+        for fill in given:
+            check_fill(f"Leg {leg_number} ({leg.instrument})", leg.instrument, fill)
+    status = await _continue(session, trade, legs, fills, exit_reason)
+    if status == "open" and not isinstance(how, ByDelivery):
+        raise Invalid(f"Trade {number} would stay open: the fills do not flatten every leg.")
+    return await finish(session, command, Recorded(number, status))
+
+
+async def add_snapshots(
+    session: AsyncSession,
+    number: int,
+    snapshots: Sequence[SnapshotEntry],
+    *,
+    key: str | None = None,
+    author: str = OWNER,
+) -> Recorded:
+    """Add marks to an open trade; a moment that is already marked keeps its first mark.
+
+    `mark_price` is what a unit is worth, in the terms of the trade's entry price.
+    """
+    content = {"number": number, "snapshots": list(snapshots)}
+    command = await begin(session, "add_snapshots", content, key=key, author=author)
+    if command.replay:
+        return command.replay
+    _trade, legs = await open_trade_of(session, number)
+    rows = [
+        {
+            "user_id": user_of(session),
+            "trade_number": number,
+            **snapshot.model_dump(),
+            "unrealised_pnl": _unrealised(legs, number, snapshot),
+        }
+        for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.taken_at)
+    ]
+    if rows:
+        dialect = session.get_bind().dialect.name
+        statement = (insert_sqlite if dialect == "sqlite" else insert_postgresql)(Snapshot)
+        await session.execute(statement.on_conflict_do_nothing(), rows)
+        latest = (
+            select(Snapshot.unrealised_pnl)
+            .where(Snapshot.user_id == user_of(session), Snapshot.trade_number == number)
+            .order_by(Snapshot.taken_at.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        await end_trade(session, number, {"unrealised_pnl": latest})
+    return await finish(session, command, Recorded(number, "open"))
+
+
+async def add_note(
+    session: AsyncSession,
+    number: int,
+    body: Text,
+    *,
+    key: str | None = None,
+    author: str = OWNER,
+) -> Recorded:
+    """Append a journal entry to a trade, open or locked. It is stored as it is said."""
+    if not 1 <= len(body) <= 20_000 or "\0" in body:
+        raise Invalid(f"A note of {len(body)} characters; 1 to 20000 without NUL are accepted.")
+    content = {"number": number, "body": body}
+    command = await begin(session, "add_note", content, key=key, author=author)
+    if command.replay:
+        return command.replay
+    trade = await require_trade(session, number)
+    last = await session.scalar(
+        select(func.max(Note.note_number)).where(
+            Note.user_id == user_of(session), Note.trade_number == number
+        )
+    )
+    await session.execute(
+        insert(Note).values(
+            user_id=user_of(session),
+            trade_number=number,
+            note_number=(last or 0) + 1,
+            body=body,
+            author=author,
+            written_at=command.made_at,
+        )
+    )
+    return await finish(session, command, Recorded(number, trade.status))
+
+
+# What the commands, and corrections, are made of.
+
+
+async def write_trade(
+    session: AsyncSession, command: Command, account: Account, entry: TradeEntry, number: int
+) -> dict[str, Any]:
+    """Insert `entry` as open trade `number`, with its parts; gives what `end_trade` is to set.
+
+    External ids are left to `end_trade`: until then they may belong to a trade that this
+    one corrects.
+    """
+    legs = [leg_of(index, leg) for index, leg in enumerate(entry.legs, start=1)]
+    derived = facts(
+        legs,
+        zone=account.zone,
+        tolerance=account.tolerance,
+        stop_loss=entry.stop_loss,
+        direction=entry.direction,
+        structure=entry.structure and name_key(entry.structure).replace(" ", "_"),
+        exit_reason=entry.exit_reason,
+    )
+    now_open = {name: value for name, value in derived.items() if name not in _at_end_only(derived)}
+    await session.execute(
+        insert(Trade).values(
+            user_id=user_of(session),
+            number=number,
+            account_id=account.account_id,
+            mode=account.mode,
+            currency=account.currency,
+            strategy=await _strategy(session, entry.strategy),
+            recorded_at=command.made_at,
+            **{name: getattr(entry, name) for name in SAID},
+            **(now_open | {"status": "open"}),
+        )
+    )
+    await _insert_legs(session, number, legs)
+    for leg in legs:
+        await _insert_fills(session, number, leg, ())
+    await _insert_conditions(session, number, entry)
+    return derived
+
+
+async def end_trade(session: AsyncSession, number: int, values: dict[str, Any]) -> None:
+    """Set `values` on an open trade; with status closed they lock it."""
+    try:
+        await session.execute(
+            update(Trade)
+            .where(Trade.user_id == user_of(session), Trade.number == number)
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+    except IntegrityError as error:
+        for name in ("external_id", "broker_order_id"):
+            if name in str(error.orig):
+                raise Conflict(
+                    f"The {name} of this trade belongs to another trade of the account."
+                ) from None
+        raise
+
+
+async def require_trade(session: AsyncSession, number: int) -> Trade:
+    """The trade of this number.
+
+    Raises:
+        NotFound: the user has no such trade.
+    """
+    trade = await session.scalar(
+        select(Trade)
+        .where(Trade.user_id == user_of(session), Trade.number == number)
+        .execution_options(populate_existing=True)
+    )
+    if trade is None:
+        raise NotFound(f"No trade {number}.")
+    return trade
+
+
+async def open_trade_of(session: AsyncSession, number: int) -> tuple[Trade, list[Leg]]:
+    """An open trade and its legs.
+
+    Raises:
+        Conflict: the trade is locked.
+    """
+    trade = await require_trade(session, number)
+    if trade.status != "open":
+        raise Conflict(
+            f"Trade {number} is {trade.status} and locked; what is wrong in it is corrected by"
+            " correct_trade or void_trade."
+        )
+    return trade, await _legs_of(session, number)
+
+
+def _at_end_only(derived: dict[str, Any]) -> set[str]:
+    """Names of the columns that only a closed trade has."""
+    first = list(derived).index("status")
+    return set(list(derived)[first:])
+
+
+def _external(entry: TradeEntry) -> dict[str, Any]:
+    return {"external_id": entry.external_id, "broker_order_id": entry.broker_order_id}
+
+
+async def _strategy(session: AsyncSession, name: str | None) -> str | None:
+    """The strategy as it was first written; a new one is remembered as it is."""
+    if name is None:
+        return None
+    mine = (Strategy.user_id == user_of(session), Strategy.name_key == name_key(name))
+    known = await session.scalar(select(Strategy.name).where(*mine))
+    if known is None:
+        await session.execute(
+            insert(Strategy).values(user_id=user_of(session), name_key=name_key(name), name=name)
+        )
+    return known or name
+
+
+async def _insert_legs(session: AsyncSession, number: int, legs: Sequence[Leg]) -> None:
+    rows = [
+        {
+            "user_id": user_of(session),
+            "trade_number": number,
+            "leg_number": leg.number,
+            "instrument": leg.instrument,
+            "symbol": leg.symbol,
+            "option_type": leg.option_type,
+            "strike": leg.strike,
+            "expiry": leg.expiry,
+            "multiplier": leg.multiplier,
+            "delivered": int(leg.delivered),
+        }
+        for leg in legs
+    ]
+    if rows:
+        await session.execute(insert(LegRow), rows)
+
+
+async def _insert_fills(
+    session: AsyncSession, number: int, leg: Leg, there: Sequence[FillEntry]
+) -> None:
+    """Insert the fills of `leg` that come after those already `there`."""
+    rows = [
+        {
+            "user_id": user_of(session),
+            "trade_number": number,
+            "leg_number": leg.number,
+            "fill_number": index,
+            **fill.model_dump(),
+        }
+        for index, fill in enumerate(leg.fills, start=1)
+        if index > len(there)
+    ]
+    if not rows:
+        return
+    try:
+        await session.execute(insert(Fill), rows)
+    except IntegrityError as error:
+        if "execution_id" in str(error.orig):
+            raise Conflict(f"An execution id occurs twice in trade {number}.") from None
+        raise
+
+
+async def _insert_conditions(session: AsyncSession, number: int, entry: TradeEntry) -> None:
+    named: dict[str, Decimal | str] = {}
+    for name, value in entry.conditions.items():
+        if named.setdefault(name_key(name), value) is not value:
+            raise Invalid(f"The condition {name_key(name)} is said twice.")
+    rows = [
+        {
+            "user_id": user_of(session),
+            "trade_number": number,
+            "name": name,
+            "word": None if isinstance(value, Decimal) else value,
+            "number": value if isinstance(value, Decimal) else None,
+        }
+        for name, value in named.items()
+    ]
+    if rows:
+        await session.execute(insert(Condition), rows)
+
+
+async def _legs_of(session: AsyncSession, number: int) -> list[Leg]:
+    mine = (LegRow.user_id == user_of(session), LegRow.trade_number == number)
+    rows = (await session.scalars(select(LegRow).where(*mine).order_by(LegRow.leg_number))).all()
+    fills = (
+        await session.scalars(
+            select(Fill)
+            .where(Fill.user_id == user_of(session), Fill.trade_number == number)
+            .order_by(Fill.leg_number, Fill.fill_number)
+        )
+    ).all()
+    return [
+        Leg(
+            number=row.leg_number,
+            instrument=row.instrument,
+            multiplier=row.multiplier,
+            fills=tuple(
+                FillEntry.model_validate(
+                    {name: getattr(fill, name) for name in FillEntry.model_fields}
+                )
+                for fill in fills
+                if fill.leg_number == row.leg_number
+            ),
+            option_type=row.option_type,  # type: ignore[arg-type]
+            strike=row.strike,
+            expiry=row.expiry,
+            symbol=row.symbol,
+            delivered=bool(row.delivered),
+        )
+        for row in rows
+    ]
+
+
+def _leg(legs: Sequence[Leg], number: int, leg_number: int) -> Leg:
+    for leg in legs:
+        if leg.number == leg_number:
+            return leg
+    known = ", ".join(str(leg.number) for leg in legs)
+    raise NotFound(f"Trade {number} has no leg {leg_number}. Its legs: {known}.")
+
+
+async def _continue(
+    session: AsyncSession,
+    trade: Trade,
+    legs: Sequence[Leg],
+    fills: dict[int, list[FillEntry]],
+    exit_reason: str | None,
+) -> str:
+    """Add `fills` by leg number and set what follows from them; gives the new status."""
+    account = await session.get_one(Account, (trade.user_id, trade.account_id))
+    grown = [leg.with_fills(fills.get(leg.number, ())) for leg in legs]
+    derived = facts(
+        grown,
+        zone=account.zone,
+        tolerance=account.tolerance,
+        stop_loss=trade.stop_loss,
+        direction=trade.direction,
+        structure=trade.structure,
+        exit_reason=exit_reason,
+    )
+    for before, leg in zip(legs, grown, strict=True):
+        await _insert_fills(session, trade.number, leg, before.fills)
+    if derived["status"] == "closed":
+        derived["unrealised_pnl"] = None
+    await end_trade(session, trade.number, derived)
+    return str(derived["status"])
+
+
+def _excess(leg: Leg, fill: FillEntry) -> Decimal:
+    """By how much `fill` closes more than `leg` holds."""
+    try:
+        _ = leg.with_fills([fill]).position
+    except pnl.FlipsError as error:
+        return error.excess
+    return Decimal(0)
+
+
+def _split(fill: FillEntry, quantity: Decimal) -> tuple[FillEntry, FillEntry]:
+    first, rest = pnl.split(as_fill(fill), quantity)
+    return (
+        fill.model_copy(update={"quantity": first.quantity, "fee": first.fee}),
+        fill.model_copy(update={"quantity": rest.quantity, "fee": rest.fee}),
+    )
+
+
+async def _open_rest(
+    session: AsyncSession, command: Command, trade: Trade, leg: Leg, fill: FillEntry
+) -> int:
+    """Open the trade that a fill through zero leaves, in the same instrument."""
+    account = await session.get_one(Account, (trade.user_id, trade.account_id))
+    number = command.next_trade()
+    entry = TradeEntry.model_validate(
+        {
+            "account": account.name,
+            "ticker": trade.ticker,
+            "strategy": trade.strategy,
+            "source": trade.source,
+            "legs": [
+                {
+                    "instrument": leg.instrument,
+                    "option_type": leg.option_type,
+                    "strike": leg.strike,
+                    "expiry": leg.expiry,
+                    "multiplier": leg.multiplier,
+                    "symbol": leg.symbol,
+                    "fills": [fill],
+                }
+            ],
+        }
+    )
+    await write_trade(session, command, account, entry, number)
+    return number
+
+
+def _ended_options(
+    legs: Sequence[Leg], number: int, how: ByExpiry | BySettlement
+) -> dict[int, list[FillEntry]]:
+    """The fills that end every open option of the trade, worthless or at intrinsic value."""
+    ended = {}
+    for leg in legs:
+        held = leg.position.open_quantity
+        if not held:
+            continue
+        if leg.strike is None or leg.option_type is None:
+            raise Invalid(f"Leg {leg.number} of trade {number} is no option and cannot expire.")
+        price = Decimal(0)
+        if isinstance(how, BySettlement):
+            moved = how.underlying_price - leg.strike
+            price = max(moved if leg.option_type == "call" else -moved, price)
+        ended[leg.number] = [
+            FillEntry(
+                side="sell" if held > 0 else "buy",
+                quantity=abs(held),
+                price=price,
+                filled_at=how.at,
+                kind="settled" if price else "expired",
+            )
+        ]
+    return ended
+
+
+def _delivered(
+    legs: list[Leg], number: int, how: ByDelivery
+) -> tuple[list[Leg], dict[int, list[FillEntry]]]:
+    """The fills of an assignment or exercise, and the legs with the shares' one among them."""
+    option = _leg(legs, number, how.leg)
+    held = option.position.open_quantity
+    if option.strike is None or not held:
+        raise Invalid(f"Leg {how.leg} of trade {number} is not an open option.")
+    contracts = how.quantity or abs(held)
+    if contracts > abs(held):
+        raise Invalid(f"{contracts} contracts are more than the {abs(held)} that are open.")
+    # A long call and a short put receive shares, a long put and a short call deliver them.
+    buys = (held > 0) == (option.option_type == "call")
+    shares = next((leg for leg in legs if leg.instrument == "equity"), None)
+    if shares is None:
+        shares = Leg(len(legs) + 1, "equity", Decimal(1), fills=(), delivered=True)
+        legs = [*legs, shares]
+    end = FillEntry(
+        side="sell" if held > 0 else "buy",
+        quantity=contracts,
+        price=Decimal(0),
+        filled_at=how.at,
+        fee=how.fee,
+        kind="exercised" if held > 0 else "assigned",
+    )
+    stock = FillEntry(
+        side="buy" if buys else "sell",
+        quantity=contracts * option.multiplier,
+        price=option.strike,
+        filled_at=how.at,
+    )
+    return legs, {option.number: [end], shares.number: [stock]}
+
+
+def _unrealised(legs: Sequence[Leg], number: int, snapshot: SnapshotEntry) -> Decimal:
+    """Net P&L if the trade were closed at the mark, by the fills up to its moment."""
+    so_far = [
+        replace(leg, fills=known)
+        for leg in legs
+        if (known := tuple(fill for fill in leg.fills if fill.filled_at <= snapshot.taken_at))
+    ]
+    if not any(not leg.delivered for leg in so_far):
+        raise Invalid(f"The snapshot at {snapshot.taken_at.isoformat()} is before trade {number}.")
+    positions = list(positions_of(so_far).values())
+    return pnl.unrealised(trade_result(so_far), positions, snapshot.mark_price)
