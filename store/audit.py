@@ -63,8 +63,10 @@ async def begin(
     Raises:
         Conflict: the key was used for something else.
     """
-    if key is not None and not 1 <= len(key) <= KEY_LENGTH:
-        raise Invalid(f"The key has {len(key)} characters; 1 to {KEY_LENGTH} are accepted.")
+    if key is not None and not (1 <= len(key) <= KEY_LENGTH and key.isprintable()):
+        raise Invalid(
+            f"The key has {len(key)} characters; 1 to {KEY_LENGTH} printable ones are accepted."
+        )
     user_id = user_of(session)
     counters = (
         await session.execute(

@@ -11,12 +11,15 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from store import pnl, structures
-from store.columns import PRICE_DIGITS, rounded
+from store.columns import LARGEST, MONEY_DIGITS, PRICE_DIGITS, rounded
 from store.errors import Invalid
 from store.records import FillEntry, LegEntry
 
 STANDARD_MULTIPLIER = {"option": Decimal(100), "equity": Decimal(1), "crypto": Decimal(1)}
-ENDINGS = ("expired", "assigned", "exercised", "settled")
+ENDINGS = ("assigned", "exercised", "settled", "expired")  # What says most, first.
+# Derived numbers by the digits they are kept with.
+PRICES = ("entry_price", "exit_price", "r_multiple", "return_on_risk")
+AMOUNTS = ("initial_risk", "gross_pnl", "fees", "net_pnl")
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def facts(
     entered = [leg for leg in legs if not leg.delivered]
     shape = held(entered, positions_of(entered))
     risk = _risk(trade, stop_loss, shape)
-    return {
+    derived = {
         **_at_entry(entered, ZoneInfo(zone)),
         "structure": structure or structures.name(shape),
         "direction": direction or structures.direction(shape),
@@ -158,6 +161,17 @@ def facts(
         "initial_risk": risk,
         **_at_end(legs, trade, ZoneInfo(zone), tolerance, risk, exit_reason, _notional(shape)),
     }
+    for names, digits in ((PRICES, PRICE_DIGITS), (AMOUNTS, MONEY_DIGITS)):
+        for name in names:
+            check_size(name, derived[name], digits)
+    return derived
+
+
+def check_size(name: str, value: Decimal | None, digits: int) -> None:
+    """Refuse a result that 64 bits cannot keep."""
+    largest = Decimal(LARGEST).scaleb(-digits)
+    if value is not None and abs(value) > largest:
+        raise Invalid(f"The {name} would be {value}; up to {largest} can be kept.")
 
 
 def _risk(
@@ -231,6 +245,8 @@ def _at_end(
 
 
 def _why_it_ended(legs: Sequence[Leg]) -> str:
-    """How the last fill came about; a dealt one is `manual` until somebody says more."""
-    last = max((fill for leg in legs for fill in leg.fills), key=lambda fill: fill.filled_at)
-    return last.kind if last.kind in ENDINGS else "manual"
+    """How the last fills came about; a dealt one is `manual` until somebody says more."""
+    fills = [fill for leg in legs for fill in leg.fills]
+    last_at = max(fill.filled_at for fill in fills)
+    kinds = {fill.kind for fill in fills if fill.filled_at == last_at}
+    return next((kind for kind in ENDINGS if kind in kinds), "manual")

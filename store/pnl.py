@@ -211,16 +211,21 @@ def _common(quantities: Sequence[Decimal]) -> Decimal:
 
 
 def unrealised(trade: Result, positions: Sequence[Position], mark_price: Decimal) -> Decimal:
-    """Net P&L if the trade were closed at the net `mark_price` of a unit, fees so far paid.
+    """Net P&L if what is open were closed at `mark_price`, fees so far paid.
 
-    What is open is valued in proportion to what was entered.
+    With one leg open that is its price; with several it is the net price of a unit of what
+    is open, a debit positive.
     """
+    held = [leg for leg in positions if leg.open_quantity]
+    if not held:
+        return trade.net
     with localcontext(prec=PRECISION):
-        open_ = sum(abs(leg.open_quantity) * leg.multiplier for leg in positions)
-        entered = sum(leg.entered_quantity * leg.multiplier for leg in positions)
-        share = Decimal(open_) / Decimal(entered)
-        moved = trade.sign * (mark_price - trade.entry_price) * trade.unit_value * share
-        return rounded(trade.gross + moved - trade.fees, MONEY_DIGITS)
+        sign = held[0].sign if len(held) == 1 else 1
+        units = _common([abs(leg.open_quantity) for leg in held])
+        worth = sign * mark_price * units * max(leg.multiplier for leg in held)
+        paid = sum(leg.sign * leg.open_cost * leg.multiplier for leg in held)
+        gross = sum((leg.gross for leg in positions), Decimal(0))
+        return rounded(gross + worth - paid - trade.fees, MONEY_DIGITS)
 
 
 def outcome(net: Decimal, tolerance: Decimal) -> Outcome:

@@ -8,7 +8,7 @@ leg is flat.
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
@@ -19,8 +19,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store import pnl
 from store.accounts import require_account
 from store.audit import Command, Recorded, begin, finish
+from store.columns import MONEY_DIGITS
 from store.database import user_of
-from store.derived import Leg, as_fill, check_fill, facts, leg_of, positions_of, trade_result
+from store.derived import (
+    Leg,
+    as_fill,
+    check_fill,
+    check_size,
+    facts,
+    leg_of,
+    positions_of,
+    trade_result,
+)
 from store.errors import Conflict, Invalid, NotFound
 from store.models import Account, Condition, Fill, Note, Snapshot, Strategy, Trade
 from store.models import Leg as LegRow
@@ -30,14 +40,17 @@ from store.records import (
     ByFills,
     BySettlement,
     Ending,
+    ExitReason,
     FillEntry,
     SnapshotEntry,
     Text,
     TradeEntry,
+    storable,
 )
 from store.vocabulary import name_key
 
 OWNER = "owner"
+EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)
 SAID = (
     "ticker", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
     "theta", "vega", "iv", "stop_order_id", "target_order_id", "source",
@@ -148,7 +161,8 @@ async def add_snapshots(
 ) -> Recorded:
     """Add marks to an open trade; a moment that is already marked keeps its first mark.
 
-    `mark_price` is what a unit is worth, in the terms of the trade's entry price.
+    `mark_price` is the price of the one leg that is open; of several it is the net price of
+    a unit of what is open, a debit positive.
     """
     content = {"number": number, "snapshots": list(snapshots)}
     command = await begin(session, "add_snapshots", content, key=key, author=author)
@@ -188,8 +202,11 @@ async def add_note(
     author: str = OWNER,
 ) -> Recorded:
     """Append a journal entry to a trade, open or locked. It is stored as it is said."""
-    if not 1 <= len(body) <= 20_000 or "\0" in body:
-        raise Invalid(f"A note of {len(body)} characters; 1 to 20000 without NUL are accepted.")
+    if not 1 <= len(body) <= 20_000 or not storable(body):
+        raise Invalid(
+            f"A note of {len(body)} characters; 1 to 20000 without NUL or lone surrogates are"
+            " accepted."
+        )
     content = {"number": number, "body": body}
     command = await begin(session, "add_note", content, key=key, author=author)
     if command.replay:
@@ -439,6 +456,8 @@ async def _continue(
     exit_reason: str | None,
 ) -> str:
     """Add `fills` by leg number and set what follows from them; gives the new status."""
+    if exit_reason is not None and exit_reason not in EXIT_REASONS:
+        raise Invalid(f"No exit reason of this name. Known: {', '.join(EXIT_REASONS)}.")
     account = await session.get_one(Account, (trade.user_id, trade.account_id))
     grown = [leg.with_fills(fills.get(leg.number, ())) for leg in legs]
     derived = facts(
@@ -575,4 +594,6 @@ def _unrealised(legs: Sequence[Leg], number: int, snapshot: SnapshotEntry) -> De
     if not any(not leg.delivered for leg in so_far):
         raise Invalid(f"The snapshot at {snapshot.taken_at.isoformat()} is before trade {number}.")
     positions = list(positions_of(so_far).values())
-    return pnl.unrealised(trade_result(so_far), positions, snapshot.mark_price)
+    found = pnl.unrealised(trade_result(so_far), positions, snapshot.mark_price)
+    check_size("unrealised_pnl", found, MONEY_DIGITS)
+    return found

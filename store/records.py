@@ -4,7 +4,7 @@ The same shapes come in through every door (Python, importers, command line). Nu
 exact decimals; a float is refused, more digits than are kept are rounded half-even.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -32,8 +32,9 @@ def _exact(value: Any) -> Any:
 
 def _kept(digits: int) -> AfterValidator:
     def keep(value: Decimal) -> Decimal:
-        if not value.is_finite() or abs(value).scaleb(digits) > LARGEST:
-            raise ValueError(f"a number up to {Decimal(LARGEST).scaleb(-digits):.0f} is needed")
+        largest = Decimal(LARGEST).scaleb(-digits)
+        if not value.is_finite() or abs(value) > largest:
+            raise ValueError(f"a number up to {largest:.0f} is needed")
         return rounded(value, digits)
 
     return AfterValidator(keep)
@@ -41,16 +42,27 @@ def _kept(digits: int) -> AfterValidator:
 
 def _clean(value: str) -> str:
     """Single spaces, no control characters: names are compared and printed."""
-    if any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+    if any(ord(letter) < 32 for letter in value) or not storable(value):
         raise ValueError("text without control characters is needed")
     return " ".join(value.split())
 
 
-def _text(value: str) -> str:
+def storable(value: str) -> bool:
     """NUL and lone surrogates are in no database's text."""
-    if "\0" in value or any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+    return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _text(value: str) -> str:
+    if not storable(value):
         raise ValueError("text without NUL or lone surrogates is needed")
     return value
+
+
+def _utc(at: datetime) -> datetime:
+    """One moment is one value, whatever offset it was said with."""
+    if not 1900 <= at.year < 2200:
+        raise ValueError("a moment from 1900 to 2199 is needed")
+    return at.astimezone(UTC)
 
 
 Exact = Annotated[Decimal, BeforeValidator(_exact), _kept(PRICE_DIGITS)]
@@ -60,6 +72,7 @@ Score = Annotated[Exact, Field(ge=0, le=100)]
 Name = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=100)]
 Ticker = Annotated[Name, AfterValidator(str.upper), Field(max_length=32)]
 Text = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=20_000)]
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Reason = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=500)]
 
 
@@ -77,7 +90,7 @@ class FillEntry(Said):
     side: Side
     quantity: Positive
     price: Exact
-    filled_at: AwareDatetime
+    filled_at: Moment
     fee: Cash = Decimal(0)
     kind: FillKind = "trade"
     execution_id: Name | None = None
@@ -128,7 +141,7 @@ class TradeEntry(Said):
 class SnapshotEntry(Said):
     """The trade's net mark per unit and the underlying's price at a moment."""
 
-    taken_at: AwareDatetime
+    taken_at: Moment
     mark_price: Exact
     underlying_price: Annotated[Exact, Field(ge=0)] | None = None
 
@@ -136,7 +149,7 @@ class SnapshotEntry(Said):
 class Accounting(Said):
     """Base of the ways in which a trade ends other than by dealing."""
 
-    at: AwareDatetime
+    at: Moment
 
 
 class ByFills(Said):

@@ -110,17 +110,24 @@ def name(legs: Sequence[Held]) -> str | None:
         return _of_two(shape, expiries)
     if expiries > 1:
         return None
+    sizes = [abs(quantity) for _, _, quantity in shape]
     if len(legs) == 3 and kinds in ("ccc", "ppp") and signs in ("+-+", "-+-"):
-        return "butterfly"
-    if len(legs) == 4 and signs in ("+--+", "-++-"):
-        if kinds in ("cccc", "pppp"):
-            return "condor"
-        if sorted(kinds) == ["c", "c", "p", "p"]:
-            return "iron_condor" if len(strikes(options)) == 4 else "iron_butterfly"
+        return "butterfly" if sizes[0] == sizes[2] and sizes[1] == 2 * sizes[0] else None
+    if len(legs) == 4 and signs in ("+--+", "-++-") and len(set(sizes)) == 1:
+        # At one strike the call sorts before the put.
+        return _OF_FOUR.get((kinds, len(strikes(options))))
     return None
 
 
-def _of_two(shape: list[tuple[Decimal, str, Decimal]], expiries: int) -> str | None:
+_OF_FOUR = {
+    ("cccc", 4): "condor",
+    ("pppp", 4): "condor",
+    ("ppcc", 4): "iron_condor",
+    ("pcpc", 3): "iron_butterfly",
+}
+
+
+def _of_two(shape: Sequence[tuple[Decimal, str, Decimal]], expiries: int) -> str | None:
     (low, low_kind, low_quantity), (high, high_kind, high_quantity) = shape
     opposite = low_quantity == -high_quantity
     if low_kind == high_kind and opposite:
@@ -134,10 +141,13 @@ def _of_two(shape: list[tuple[Decimal, str, Decimal]], expiries: int) -> str | N
 
 def _with_shares(legs: Sequence[Held], options: Sequence[Held]) -> str | None:
     shares = [leg for leg in legs if leg.instrument == "equity"]
-    if len(shares) != 1 or shares[0].quantity <= 0:
+    if len(shares) != 1 or len(shares) + len(options) != len(legs):
+        return None
+    called = sum(-leg.quantity * leg.multiplier for leg in options if leg.option_type == "call")
+    if shares[0].quantity <= 0 or called > shares[0].quantity * shares[0].multiplier:
         return None
     written = {(leg.option_type, leg.quantity > 0) for leg in options}
-    names = {
+    names: dict[frozenset[tuple[str | None, bool]], str] = {
         frozenset({("call", False)}): "covered_call",
         frozenset({("put", True)}): "protective_put",
         frozenset({("call", False), ("put", True)}): "collar",

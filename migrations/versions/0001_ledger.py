@@ -19,6 +19,8 @@ SMALL = sa.SmallInteger().with_variant(sa.Integer(), "sqlite")
 SCALED = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = postgresql.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
 DAY = sa.Date().with_variant(sa.Text(), "sqlite")
+# By a hidden rowid OR REPLACE could delete what no other key collides with.
+KEPT = {"sqlite_strict": True, "sqlite_with_rowid": False}
 
 ROLE = "trade_history_app"
 TABLES = (
@@ -65,7 +67,7 @@ def tables() -> None:
         sa.Column("last_audit", COUNT, nullable=False),
         sa.Column("ledger_version", COUNT, nullable=False),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_users")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "accounts",
@@ -86,7 +88,7 @@ def tables() -> None:
         sa.PrimaryKeyConstraint("user_id", "account_id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("user_id", "account_id", "mode", "currency", name="uq_accounts_book"),
         sa.UniqueConstraint("user_id", "name_key", name=op.f("uq_accounts_name_key")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "audit",
@@ -101,7 +103,7 @@ def tables() -> None:
         sa.Column("entry_hash", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("fk_audit_users")),
         sa.PrimaryKeyConstraint("user_id", "entry_number", name=op.f("pk_audit")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "requests",
@@ -113,7 +115,7 @@ def tables() -> None:
         sa.Column("made_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("fk_requests_users")),
         sa.PrimaryKeyConstraint("user_id", "request_key", name=op.f("pk_requests")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "strategies",
@@ -122,7 +124,7 @@ def tables() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("fk_strategies_users")),
         sa.PrimaryKeyConstraint("user_id", "name_key", name=op.f("pk_strategies")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "trades",
@@ -223,7 +225,7 @@ def tables() -> None:
             name=op.f("fk_trades_accounts"),
         ),
         sa.PrimaryKeyConstraint("user_id", "number", name=op.f("pk_trades")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_index(
         "ix_trades_book",
@@ -289,7 +291,7 @@ def tables() -> None:
             name=op.f("fk_conditions_trades"),
         ),
         sa.PrimaryKeyConstraint("user_id", "trade_number", "name", name=op.f("pk_conditions")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "corrections",
@@ -311,7 +313,7 @@ def tables() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "number", name=op.f("pk_corrections")),
         sa.UniqueConstraint("user_id", "replacement", name=op.f("uq_corrections_replacement")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "legs",
@@ -344,7 +346,7 @@ def tables() -> None:
             name=op.f("fk_legs_trades"),
         ),
         sa.PrimaryKeyConstraint("user_id", "trade_number", "leg_number", name=op.f("pk_legs")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "notes",
@@ -361,7 +363,7 @@ def tables() -> None:
             name=op.f("fk_notes_trades"),
         ),
         sa.PrimaryKeyConstraint("user_id", "trade_number", "note_number", name=op.f("pk_notes")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "snapshots",
@@ -377,7 +379,7 @@ def tables() -> None:
             name=op.f("fk_snapshots_trades"),
         ),
         sa.PrimaryKeyConstraint("user_id", "trade_number", "taken_at", name=op.f("pk_snapshots")),
-        sqlite_strict=True,
+        **KEPT,
     )
     op.create_table(
         "fills",
@@ -409,7 +411,7 @@ def tables() -> None:
         sa.UniqueConstraint(
             "user_id", "trade_number", "execution_id", name="uq_fills_execution_id"
         ),
-        sqlite_strict=True,
+        **KEPT,
     )
 
 
@@ -564,20 +566,22 @@ def lock_sqlite() -> None:
     """
     for event in ("UPDATE", "DELETE"):
         _sqlite_guard("trades", event, *_sqlite_trade(event))
-    taken = " OR ".join(
-        f"(t.status = 'closed' AND t.account_id = NEW.account_id AND t.{key} = NEW.{key}{more})"
-        for key, more in (("external_id", " AND t.source = NEW.source"), ("broker_order_id", ""))
-    )
     _sqlite_guard(
         "trades", "INSERT", "replace",
-        f"""EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
-            AND (t.number = NEW.number AND t.status <> 'open' OR {taken}))""",
+        """EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
+            AND t.number = NEW.number AND t.status <> 'open')""",
     )  # fmt: skip
-    _sqlite_guard(
-        "trades", "UPDATE", "update_or_replace",
-        f"""EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
-            AND t.number <> OLD.number AND (t.number = NEW.number OR {taken}))""",
-    )  # fmt: skip
+    keys = {"external_id": " AND t.source = NEW.source", "broker_order_id": ""}
+    for key, more in keys.items():
+        taken = f"""EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
+            AND t.status = 'closed' AND NEW.status IN ('open', 'closed')
+            AND t.account_id = NEW.account_id AND t.{key} = NEW.{key}{more}"""
+        word = f"trade_locked: {key} is taken"
+        _sqlite_guard("trades", "INSERT", f"replace_{key}", f"{taken})", word)
+        _sqlite_guard(
+            "trades", "UPDATE", f"update_or_replace_{key}",
+            f"{taken} AND t.number <> OLD.number)", word,
+        )  # fmt: skip
     for table in PARTS:
         _lock_sqlite_part(table)
     _lock_sqlite_corrections()
@@ -633,10 +637,13 @@ def _lock_sqlite_part(table: str) -> None:
 
 
 def _lock_sqlite_corrections() -> None:
+    # A raw client has no foreign keys: a loss must not be superseded by nothing.
     allowed = """EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
         AND t.number = NEW.number
-        AND (t.status = 'closed' OR t.status = 'open' AND NEW.replacement IS NULL))"""
-    _sqlite_guard("corrections", "INSERT", "insert", f"NOT {allowed}")
+        AND (t.status = 'closed' OR t.status = 'open' AND NEW.replacement IS NULL))
+        AND (NEW.replacement IS NULL OR EXISTS (SELECT 1 FROM trades t
+            WHERE t.user_id = NEW.user_id AND t.number = NEW.replacement))"""
+    _sqlite_guard("corrections", "INSERT", "insert", f"NOT ({allowed})")
     # OR REPLACE on the second key would delete an older explanation.
     _sqlite_guard(
         "corrections", "INSERT", "replacement",

@@ -38,7 +38,6 @@ from store.importers.imported import (
     ImportTrade,
     Options,
     identified,
-    net_pnl,
     plain,
     printable,
 )
@@ -48,6 +47,7 @@ from store.importers.values import (
     Refused,
     built,
     day,
+    earned,
     moment,
     needed_number,
     number,
@@ -93,8 +93,8 @@ def parse(table: Table, options: Options) -> ImportFile:
             f"{table.path.name} does not say whether its trades are paper or live:"
             " add --mode paper or --mode live."
         )
-    books = Books(options)
     zone = zone_named(options.zone)
+    books = Books(options)
     drafts: list[Draft] = []
     named: dict[tuple[str, str], int] = {}
     rejected = list(table.rejected)
@@ -143,7 +143,7 @@ def checked(table: Table) -> Table:
 
 def column_name(column: str) -> str:
     if column.lower().startswith(CONDITION):
-        return CONDITION + " ".join(column[len(CONDITION) :].split())
+        return CONDITION + name_key(column[len(CONDITION) :])
     return column.lower()
 
 
@@ -163,7 +163,12 @@ class Books:
         mode = word(row, "mode", ("paper", "live")) or self.options.mode
         if mode is None:
             raise Refused("mode", "", "paper or live is needed; --mode says it for blank fields")
-        account = self.account(row.text("account") or None, mode)
+        try:
+            account = self.account(row.text("account") or None, mode)
+        except Invalid:
+            raise Refused(
+                "account", row.text("account"), "a name of up to 100 letters is needed"
+            ) from None
         if account.mode != mode:
             reason = f"the same account is {account.mode} elsewhere; an account has one mode"
             raise Refused("mode", mode, reason)
@@ -172,10 +177,12 @@ class Books:
     def account(self, name: str | None, mode: str) -> AccountEntry:
         """The account named, else the one of the options, else a `Paper` or `Live` one."""
         name = name or self.options.account or mode.title()
-        made = account_of(
-            name=name, mode=mode, currency=self.options.currency, zone=self.options.zone
-        )
-        return self.found.setdefault(name_key(made.name), made)
+        key = name_key(name)
+        if key not in self.found:
+            self.found[key] = account_of(
+                name=name, mode=mode, currency=self.options.currency, zone=self.options.zone
+            )
+        return self.found[key]
 
     def used(self, drafts: list[Draft]) -> tuple[AccountEntry, ...]:
         keys = {name_key(draft.trade.entry.account): None for draft in drafts}
@@ -239,7 +246,7 @@ def drafted(row: Row, books: Books, zone: ZoneInfo | None) -> Draft:
         conditions=conditions(row),
         **{fact: number(row, fact) for fact in FACTS},
     )
-    net, exact = net_pnl(entry), deal.net()
+    net, exact = earned(entry, row, account.zone), deal.net()
     with localcontext(prec=PRECISION):
         rounding = Decimal(0) if net is None or exact is None else net - exact
     trade = ImportTrade(row.number, entry, note_of(row), None, net, rounding)

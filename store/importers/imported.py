@@ -8,9 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from store.accounts import AccountEntry
-from store.columns import MONEY_DIGITS, rounded
-from store.pnl import PRECISION, Fill, position, result
-from store.records import LegEntry, Mode, TradeEntry
+from store.columns import LARGEST, PRICE_DIGITS
+from store.derived import facts, leg_of
+from store.errors import Invalid
+from store.pnl import PRECISION
+from store.records import Mode, TradeEntry
 
 SHOWN = 80  # Letters of a refused value that are shown.
 
@@ -94,23 +96,27 @@ def stated(trade: ImportTrade) -> Decimal:
     return Decimal(0) if trade.net_pnl is None else trade.net_pnl - trade.rounding
 
 
-def net_pnl(entry: TradeEntry) -> Decimal | None:
-    """What a trade earns by its fills, None while a leg is open."""
-    with localcontext(prec=PRECISION):
-        positions = [position(fills_of(leg), multiplier_of(leg)) for leg in entry.legs]
-        fees = sum((fill.fee for leg in entry.legs for fill in leg.fills), Decimal(0))
-        found = result(positions, positions, fees)
-        return rounded(found.net, MONEY_DIGITS) if found.flat else None
+def net_pnl(entry: TradeEntry, zone: str) -> Decimal | None:
+    """What a trade will be recorded with, None while a leg is open.
 
-
-def fills_of(leg: LegEntry) -> list[Fill]:
-    return [
-        Fill(fill.side, fill.quantity, fill.price, fill.filled_at, fill.fee) for fill in leg.fills
-    ]
-
-
-def multiplier_of(leg: LegEntry) -> Decimal:
-    return leg.multiplier or Decimal(100 if leg.instrument == "option" else 1)
+    Raises:
+        Invalid: the legs and fills do not make a trade, or an amount is beyond what is kept.
+    """
+    legs = [leg_of(number, leg) for number, leg in enumerate(entry.legs, start=1)]
+    derived = facts(
+        legs,
+        zone=zone,
+        tolerance=Decimal(0),
+        stop_loss=entry.stop_loss,
+        direction=entry.direction,
+        structure=entry.structure,
+        exit_reason=entry.exit_reason,
+    )
+    for name, value in derived.items():
+        if isinstance(value, Decimal) and abs(value).scaleb(PRICE_DIGITS) > LARGEST:
+            raise Invalid(f"Its {name} would be {value:.0f}, which is beyond what is kept.")
+    net: Decimal | None = derived["net_pnl"]
+    return net
 
 
 @dataclass(frozen=True)

@@ -44,11 +44,10 @@ from store.importers.imported import (
     ImportTrade,
     Options,
     identified,
-    net_pnl,
     plain,
 )
 from store.importers.table import Row, Table
-from store.importers.values import Refused, built, day, local, needed_number, number
+from store.importers.values import Refused, built, day, earned, local, needed_number, number
 from store.pnl import PRECISION
 from store.records import ExitReason, FillEntry, FillKind, LegEntry, TradeEntry
 
@@ -81,7 +80,7 @@ LEG = re.compile(
     r" (?P<strike>[0-9]{1,9}(\.[0-9]{1,4})?) (?P<type>[CP])"
     r" (?P<side>BTO|STO) (?P<price>[0-9]{1,9}(\.[0-9]{1,8})?)"
 )
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?: ?([AP]M))?")
 REASONS: dict[str, ExitReason] = {
     "expired": "expired",
@@ -359,7 +358,7 @@ def drafted(log: Log, account: str, ticker: str) -> Draft:
         source=SOURCE,
         conditions=conditions(row),
     )
-    net = net_pnl(entry)
+    net = earned(entry, row, ZONE)
     stated = None if close is None else close.net
     rounding = Decimal(0) if net is None or stated is None else net - stated
     note = None if known else UNSPLIT

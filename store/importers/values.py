@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from store.errors import Invalid
-from store.importers.imported import Rejection, printable
+from store.importers.imported import Rejection, net_pnl, printable
 from store.importers.table import Row
+from store.records import TradeEntry
 
 Entry = TypeVar("Entry", bound=BaseModel)
 
@@ -130,9 +131,19 @@ def built(model: type[Entry], columns: Mapping[str, str], row: Row, **values: An
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        wrong = error.errors(include_url=False, include_input=False, include_context=False)
+    # A condition is a number or a word: of the two refusals ours says more.
+    first = next((one for one in wrong if one["type"] == "value_error"), wrong[0])
     place = [str(part) for part in first["loc"]] or ["row"]
     column = f"condition.{place[1]}" if place[0] == "conditions" and len(place) > 1 else place[0]
     column = columns.get(column, column)
     reason = first["msg"].removeprefix("Value error, ")
     raise Refused(column, row.text(column), reason[:1].lower() + reason[1:])
+
+
+def earned(entry: TradeEntry, row: Row, zone: str) -> Decimal | None:
+    """What `entry` will be recorded with; what the ledger refuses is said of the row."""
+    try:
+        return net_pnl(entry, zone)
+    except Invalid as error:
+        raise Refused("row", row.text("ticker"), str(error)) from None

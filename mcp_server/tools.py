@@ -1,0 +1,237 @@
+"""Every query of the store becomes a read-only tool of the same name.
+
+An agent sees the query's own name, parameters, docstring and result type. To add a tool,
+add a file to `store/queries`; nothing here changes.
+
+The SDK's own tool drops unknown arguments, quotes pydantic at the agent and writes the
+answer down twice. So a question is a `Tool` with its own `run`; the rest is the SDK's.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from inspect import getdoc
+from typing import Any, Self, TypeAlias, cast
+
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import PrivateAttr, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.errors import StoreError
+from store.queries import Query
+from store.queries.answer import Answer
+
+Read: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+
+READ_ONLY = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)
+SHOWN = 80  # Characters of a refused value that are repeated.
+NAMED = 5  # Refused arguments that are named.
+TEXT_MAX = 1_000
+INTEGER_MAX = 2**53  # JSON's; both databases hold it.
+
+
+class Question(Tool):
+    """A query of the store, as an agent meets it."""
+
+    _read: Read = PrivateAttr()
+
+    @classmethod
+    def about(cls, query: Query, read: Read) -> Self:
+        """`query`, answered inside of a transaction that `read` opens."""
+        tool = cast(
+            Self,
+            cls.from_function(
+                query,
+                title=query.__name__.removeprefix("get_").replace("_", " ").capitalize(),
+                description=getdoc(query),
+                # The parameter of the query that is not the agent's.
+                context_kwarg="session",
+                annotations=READ_ONLY,
+                structured_output=True,
+            ),
+        )
+        tool._read = read
+        arguments = tool.fn_metadata.arg_model
+        arguments.model_config["allow_inf_nan"] = False
+        arguments.model_rebuild(force=True)
+        tool.parameters = input_schema(arguments.model_json_schema())
+        answer: type[Answer] = tool.fn_metadata.output_model
+        tool.fn_metadata.output_schema = output_schema(
+            answer.model_json_schema(mode="serialization")
+        )
+        return tool
+
+    async def run(
+        self, arguments: dict[str, Any], context: object, convert_result: bool = False
+    ) -> CallToolResult:
+        """The answer for agents and for programs, each complete on its own.
+
+        Only what the store refuses reaches the agent in words; anything else is a bug,
+        which the SDK logs.
+        """
+        try:
+            accepted = self.accepted(arguments)
+            async with self._read() as session:
+                answer: Answer = await self.fn(session, **accepted)
+            return CallToolResult(
+                content=[TextContent(text=answer.text())],
+                structured_content=answer.model_dump(mode="json"),
+            )
+        except (StoreError, ToolError) as error:
+            raise ToolError(str(error)) from None
+        except Exception as error:
+            raise UnexpectedToolError(
+                f"{self.name} failed because of a bug in the server; its log says more."
+            ) from error
+
+    def accepted(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments as the query takes them; null and empty text count as not given.
+
+        Raises:
+            ToolError: one is unknown, or has a value that is not accepted.
+        """
+        known: dict[str, dict[str, Any]] = self.parameters["properties"]
+        given = {name: value for name, value in arguments.items() if not is_blank(value)}
+        if unknown := [name for name in given if name not in known]:
+            raise ToolError(refused_names(unknown, list(known)))
+        if unfit := [name for name, value in given.items() if is_unfit(value)]:
+            raise ToolError(sentences(refused(name, given[name], known[name]) for name in unfit))
+        try:
+            return self.fn_metadata.validate_arguments(given)
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_context=False)
+        # A type or null is two errors about one argument; the first speaks of the type.
+        first: dict[str, Any] = {}
+        for problem in problems:
+            first.setdefault(str(problem["loc"][0]), problem)
+        raise ToolError(sentences(problem_in_words(one, known) for one in first.values()))
+
+
+def questions(queries: Iterable[Query], read: Read) -> list[Tool]:
+    """Every query as a tool, in the order given."""
+    return [Question.about(query, read) for query in queries]
+
+
+def is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def is_unfit(value: object) -> bool:
+    """What no argument takes, and a database or a search would trip over."""
+    if isinstance(value, str):
+        return len(value) > TEXT_MAX or any(sign < " " or sign == "\x7f" for sign in value)
+    return isinstance(value, int) and abs(value) > INTEGER_MAX
+
+
+def refused_names(unknown: list[str], known: list[str]) -> str:
+    more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+    names = ", ".join(shown(name) for name in unknown[:NAMED])
+    accepted = f"accepted are {', '.join(known)}" if known else "none is accepted"
+    return f"Unknown argument {names}{more}; {accepted}."
+
+
+def problem_in_words(problem: Any, known: dict[str, dict[str, Any]]) -> str:
+    """One sentence for one of pydantic's errors; a validator of ours speaks for itself."""
+    name = str(problem["loc"][0])
+    if problem["type"] == "missing":
+        return f"Argument '{name}' is missing; {wanted(known[name])} is accepted."
+    if problem["type"] == "value_error":
+        reason = problem["msg"].removeprefix("Value error, ").rstrip(".")
+        return f"Argument '{name}' is {shown(problem['input'])}: {printable(reason)[:200]}."
+    return refused(name, problem["input"], known[name])
+
+
+def refused(name: str, value: object, schema: dict[str, Any]) -> str:
+    return f"Argument '{name}' is {shown(value)}; {wanted(schema)} is accepted."
+
+
+def wanted(schema: dict[str, Any]) -> str:
+    """What a parameter takes, in words, from its own schema."""
+    if "const" in schema:
+        return str(schema["const"])
+    if "enum" in schema:
+        *others, last = map(str, schema["enum"])
+        return f"{', '.join(others)} or {last}" if others else last
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    kind = kinds.get(schema.get("type", ""), "text")
+    if kind == "text" and "maxLength" in schema:
+        return f"text of at most {schema['maxLength']} characters"
+    between = f" from {low}" if low is not None else ""
+    return f"{kind}{between}" + (f" to {high}" if high is not None else "")
+
+
+def shown(value: object) -> str:
+    """A value given by the caller, safe to repeat: short, on one line, nothing hidden in it."""
+    text = f"'{value[: SHOWN + 1]}'" if isinstance(value, str) else repr(value)
+    text = printable(text)
+    return text if len(text) <= SHOWN + 2 else f"{text[:SHOWN]}..."
+
+
+def printable(text: str) -> str:
+    return "".join(sign if " " <= sign <= "~" else "?" for sign in text)
+
+
+def sentences(problems: Iterable[str]) -> str:
+    return " ".join(list(problems)[:NAMED])
+
+
+def input_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter list that any host can read: flat, no titles, nothing beside what is named."""
+    properties = {
+        name: {key: value for key, value in one.items() if key != "title" and value is not None}
+        for name, one in schema.get("properties", {}).items()
+    }
+    required = {"required": schema["required"]} if schema.get("required") else {}
+    return {
+        "type": "object",
+        "properties": properties,
+        **required,
+        "additionalProperties": False,
+    }
+
+
+def output_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The shape of an answer without what repeats its names, each part where it is used."""
+    shared: dict[str, dict[str, Any]] = schema.get("$defs", {})
+    root = {key: value for key, value in schema.items() if key not in ("$defs", "description")}
+    lean: dict[str, Any] = lean_schema(root, shared)
+    return lean
+
+
+def lean_schema(node: Any, shared: dict[str, dict[str, Any]]) -> Any:
+    if isinstance(node, list):
+        return [lean_schema(one, shared) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        # The docstring of a model describes it to programmers; a field's words are for agents.
+        part = shared[node["$ref"].rsplit("/", 1)[-1]]
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        own = {key: value for key, value in part.items() if key != "description"}
+        return lean_schema(own | beside, shared)
+    lean = {
+        key: named(value, shared) if key == "properties" else lean_schema(value, shared)
+        for key, value in node.items()
+        if key not in ("title", "default")
+    }
+    return without_simple_union(lean)
+
+
+def named(properties: dict[str, Any], shared: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Properties by name, where a name may well be 'title'."""
+    return {name: lean_schema(one, shared) for name, one in properties.items()}
+
+
+def without_simple_union(node: dict[str, Any]) -> dict[str, Any]:
+    """`anyOf` one type or null, written as one type."""
+    match node.get("anyOf"):
+        case [{"type": str(kind)} as one, {"type": "null"}]:
+            beside = {key: value for key, value in node.items() if key != "anyOf"}
+            values = {"enum": [*one["enum"], None]} if "enum" in one else {}
+            return {**beside, **one, "type": [kind, "null"], **values}
+    return node

@@ -1,0 +1,150 @@
+"""What every answer carries: a summary, its scope, its evidence, where it comes from.
+
+Money is a decimal string, ratios are rounded to 4 digits, what is not defined is null:
+never NaN or Infinity. The structured form and the text stand alone and say the same.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from math import isfinite
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from store.stats import Measures, Sums, measures
+
+DEFINITIONS = "1"  # Version of what win, net P&L and the rest mean; see EVIDENCE in the docs.
+ENOUGH = 50  # Closed trades of a book below which no claim is made.
+
+Evidence = Literal[
+    "none", "insufficient", "descriptive", "supported", "suggestive", "wins_but_loses_money",
+    "loses_often_but_makes_money",
+]  # fmt: skip
+
+
+def money(value: Decimal | str | None) -> str | None:
+    """Exact, with at least two decimals: 408 is "408.00", 0.125 is "0.125"."""
+    if value is None or isinstance(value, str):
+        return value
+    plain = format(value.normalize() + 0, "f")
+    whole, _, decimals = plain.partition(".")
+    return f"{whole}.{decimals.ljust(2, '0')}"
+
+
+def plain(value: Decimal | str | None) -> str | None:
+    """Exact, without trailing zeros."""
+    return value if value is None or isinstance(value, str) else format(value.normalize() + 0, "f")
+
+
+def ratio(value: float | None) -> float | None:
+    if value is None or not isfinite(value):
+        return None
+    return round(value, 4) + 0.0  # Never -0.0.
+
+
+T = TypeVar("T")
+Money = Annotated[str, BeforeValidator(money)]
+MoneyOrNone = Annotated[str | None, BeforeValidator(money)]
+Plain = Annotated[str, BeforeValidator(plain)]
+PlainOrNone = Annotated[str | None, BeforeValidator(plain)]
+Ratio = Annotated[float | None, BeforeValidator(ratio)]
+# For what is left out of an answer when there is nothing to say.
+Optional = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
+
+
+class Part(BaseModel):
+    """A piece of an answer."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Scope(Part):
+    """Which trades the answer is about, and which it leaves out."""
+
+    filters: dict[str, str]
+    mode: Literal["paper", "live", "all"] | None
+    currency: str | None
+    zone: str | None
+    first: date | None
+    last: date | None
+    trades: int
+    left_out: list[str]
+
+
+class Provenance(Part):
+    as_of: AwareDatetime
+    last_closed: AwareDatetime | None
+    definitions: str = DEFINITIONS
+
+
+class Rate(Part):
+    """Counts and win rate of a group, with its Wilson 95 % interval."""
+
+    n: int
+    wins: int
+    losses: int
+    breakevens: int
+    win_rate: Ratio
+    win_rate_low: Ratio
+    win_rate_high: Ratio
+    win_rate_all: Ratio
+    net_pnl: Money
+    expectancy: MoneyOrNone
+
+    @classmethod
+    def of(cls, sums: Sums, **more: Any) -> Self:
+        return cls(**_merged(sums, measures(sums)), **more)
+
+
+class Totals(Rate):
+    """A group's money beside its rates."""
+
+    gross_pnl: Money
+    fees: Money
+    expectancy_low: MoneyOrNone
+    expectancy_high: MoneyOrNone
+    profit_factor: Ratio
+    profit_factor_low: Ratio
+    profit_factor_high: Ratio
+    profit_factor_reason: Optional[str]
+    payoff_ratio: Ratio
+
+
+def _merged(sums: Sums, found: Measures) -> dict[str, Any]:
+    return {**vars(sums), **vars(found)}
+
+
+class Answer(BaseModel):
+    """The frame of every answer; a question adds its own fields between."""
+
+    summary: str
+    evidence: Evidence
+    scope: Scope
+    provenance: Provenance
+
+    def text(self) -> str:
+        """The whole answer in few lines: the summary, then every field."""
+        fields = self.model_dump(mode="json")
+        return "\n".join([fields.pop("summary"), *_lines(fields)])
+
+
+def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            columns = list(dict.fromkeys(key for row in value for key in row))
+            yield f"{name}: {' | '.join(columns)}"
+            for row in value:
+                yield "- " + " | ".join(_word(row.get(column)) for column in columns)
+        else:
+            yield f"{name}: {_word(value)}"
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_word(inner)}" for key, inner in value.items()) or "-"
+    if isinstance(value, list):
+        return "; ".join(map(_word, value)) or "-"
+    return str(value)

