@@ -136,15 +136,18 @@ def guarded(application: ASGIApp, security: TransportSecuritySettings) -> ASGIAp
 
 
 def one_response(send: Send) -> Send:
-    started = 0
+    """`send` that joins what follows to the first response, and stops at its end."""
+    started = complete = False
 
-    async def send_first(message: Message) -> None:
-        nonlocal started
-        started += message["type"] == "http.response.start"
-        if started <= 1:
+    async def send_on(message: Message) -> None:
+        nonlocal started, complete
+        again = message["type"] == "http.response.start" and started
+        if not again and not complete:
+            started = True
+            complete = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
 
-    return send_first
+    return send_on
 
 
 def address(host: str) -> str:

@@ -9,7 +9,8 @@ answer down twice. So a question is a `Tool` with its own `run`; the rest is the
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from inspect import getdoc
+from inspect import getdoc, signature
+from math import isfinite
 from typing import Any, Self, TypeAlias, cast
 
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
@@ -50,15 +51,13 @@ class Question(Tool):
                 # The parameter of the query that is not the agent's.
                 context_kwarg="session",
                 annotations=READ_ONLY,
-                structured_output=True,
+                # The SDK would make a schema of its own, at twice the cost.
+                structured_output=False,
             ),
         )
         tool._read = read
-        arguments = tool.fn_metadata.arg_model
-        arguments.model_config["allow_inf_nan"] = False
-        arguments.model_rebuild(force=True)
-        tool.parameters = input_schema(arguments.model_json_schema())
-        answer: type[Answer] = tool.fn_metadata.output_model
+        tool.parameters = input_schema(tool.parameters)
+        answer: type[Answer] = signature(query, eval_str=True).return_annotation
         tool.fn_metadata.output_schema = output_schema(
             answer.model_json_schema(mode="serialization")
         )
@@ -100,10 +99,16 @@ class Question(Tool):
         if unfit := [name for name, value in given.items() if is_unfit(value)]:
             raise ToolError(sentences(refused(name, given[name], known[name]) for name in unfit))
         try:
-            return self.fn_metadata.validate_arguments(given)
+            accepted = self.fn_metadata.validate_arguments(given)
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False)
-        # A type or null is two errors about one argument; the first speaks of the type.
+        else:
+            endless = [name for name in given if is_endless(accepted[name])]
+            if endless:
+                raise ToolError(
+                    sentences(refused(name, given[name], known[name]) for name in endless)
+                )
+            return accepted
         first: dict[str, Any] = {}
         for problem in problems:
             first.setdefault(str(problem["loc"][0]), problem)
@@ -124,6 +129,11 @@ def is_unfit(value: object) -> bool:
     if isinstance(value, str):
         return len(value) > TEXT_MAX or any(sign < " " or sign == "\x7f" for sign in value)
     return isinstance(value, int) and abs(value) > INTEGER_MAX
+
+
+def is_endless(value: object) -> bool:
+    """Infinity, or not a number: neither is text that JSON has, but "nan" reads as one."""
+    return isinstance(value, float) and not isfinite(value)
 
 
 def refused_names(unknown: list[str], known: list[str]) -> str:

@@ -48,6 +48,7 @@ class Command:
     made_at: datetime
     last_trade: int
     last_audit: int
+    previous_hash: str
     replay: Recorded | None = None
 
     def next_trade(self) -> int:
@@ -70,7 +71,7 @@ async def begin(
     user_id = user_of(session)
     counters = (
         await session.execute(
-            select(User.last_trade, User.last_audit)
+            select(User.last_trade, User.last_audit, User.audit_head)
             .where(User.user_id == user_id)
             .with_for_update()
         )
@@ -85,6 +86,7 @@ async def begin(
         made_at=datetime.now(UTC),
         last_trade=counters.last_trade,
         last_audit=counters.last_audit,
+        previous_hash=counters.audit_head or FIRST,
     )
     if key is not None:
         command.replay = await _replay(session, command)
@@ -111,11 +113,6 @@ async def finish(session: AsyncSession, command: Command, recorded: Recorded) ->
     """Put the command on the record and give back `recorded`."""
     user_id = user_of(session)
     result = _canonical(asdict(recorded))
-    previous = await session.scalar(
-        select(AuditEntry.entry_hash).where(
-            AuditEntry.user_id == user_id, AuditEntry.entry_number == command.last_audit
-        )
-    )
     entry = {
         "user_id": user_id,
         "entry_number": command.last_audit + 1,
@@ -124,9 +121,10 @@ async def finish(session: AsyncSession, command: Command, recorded: Recorded) ->
         "command": command.name,
         "content_hash": command.content_hash,
         "result": result,
-        "previous_hash": previous or FIRST,
+        "previous_hash": command.previous_hash,
     }
-    await session.execute(insert(AuditEntry).values(**entry, entry_hash=content_hash(entry)))
+    entry_hash = content_hash(entry)
+    await session.execute(insert(AuditEntry).values(**entry, entry_hash=entry_hash))
     if command.key is not None:
         await session.execute(
             insert(Request).values(
@@ -144,6 +142,7 @@ async def finish(session: AsyncSession, command: Command, recorded: Recorded) ->
         .values(
             last_trade=command.last_trade,
             last_audit=command.last_audit + 1,
+            audit_head=entry_hash,
             ledger_version=User.ledger_version + 1,
         )
     )

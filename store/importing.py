@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, localcontext
 from hashlib import sha256
 from typing import TypeVar
@@ -81,17 +82,17 @@ async def import_file(
         raise RowsRefused(file, file.rejected)
     for account in file.accounts:
         await ready(session, account, file)
-    keys = [request_key(file.format, trade) for trade in file.trades]
+    # Oldest first, whatever the file's order: numbers then rise with time.
+    trades = sorted(file.trades, key=opened_at)
+    keys = [request_key(file.format, trade) for trade in trades]
     known = await known_keys(session, keys)
     recorded: list[Recorded] = []
-    for done, (key, trade) in enumerate(zip(keys, file.trades, strict=True), start=1):
+    for done, (key, trade) in enumerate(zip(keys, trades, strict=True), start=1):
         recorded.append(await record(session, file, trade, known=key in known))
         if progress is not None:
-            progress(done, len(file.trades))
+            progress(done, len(trades))
     closed = [
-        one.number
-        for one, trade in zip(recorded, file.trades, strict=True)
-        if trade.net_pnl is not None
+        one.number for one, trade in zip(recorded, trades, strict=True) if trade.net_pnl is not None
     ]
     stored = await stored_net_pnl(session, closed)
     require_reconciled(file, stored)
@@ -104,6 +105,10 @@ async def import_file(
         file_net_pnl=file.file_net_pnl,
         rounding=file.rounding,
     )
+
+
+def opened_at(trade: ImportTrade) -> datetime:
+    return min(fill.filled_at for leg in trade.entry.legs for fill in leg.fills)
 
 
 async def ready(session: AsyncSession, account: AccountEntry, file: ImportFile) -> None:

@@ -60,6 +60,7 @@ class User(Base):
     last_account: Mapped[int]
     last_trade: Mapped[int]
     last_audit: Mapped[int]
+    audit_head: Mapped[str | None]  # Hash of the last audit entry.
     ledger_version: Mapped[int]
 
 

@@ -266,8 +266,7 @@ async def write_trade(
         )
     )
     await _insert_legs(session, number, legs)
-    for leg in legs:
-        await _insert_fills(session, number, leg, ())
+    await _insert_fills(session, number, legs, {})
     await _insert_conditions(session, number, entry)
     return derived
 
@@ -365,9 +364,9 @@ async def _insert_legs(session: AsyncSession, number: int, legs: Sequence[Leg]) 
 
 
 async def _insert_fills(
-    session: AsyncSession, number: int, leg: Leg, there: Sequence[FillEntry]
+    session: AsyncSession, number: int, legs: Sequence[Leg], there: dict[int, int]
 ) -> None:
-    """Insert the fills of `leg` that come after those already `there`."""
+    """Insert the fills of `legs` but for the first ones, as many by leg as are `there`."""
     rows = [
         {
             "user_id": user_of(session),
@@ -376,8 +375,9 @@ async def _insert_fills(
             "fill_number": index,
             **fill.model_dump(),
         }
+        for leg in legs
         for index, fill in enumerate(leg.fills, start=1)
-        if index > len(there)
+        if index > there.get(leg.number, 0)
     ]
     if not rows:
         return
@@ -469,8 +469,7 @@ async def _continue(
         structure=trade.structure,
         exit_reason=exit_reason,
     )
-    for before, leg in zip(legs, grown, strict=True):
-        await _insert_fills(session, trade.number, leg, before.fills)
+    await _insert_fills(session, trade.number, grown, {leg.number: len(leg.fills) for leg in legs})
     if derived["status"] == "closed":
         derived["unrealised_pnl"] = None
     await end_trade(session, trade.number, derived)

@@ -65,6 +65,7 @@ def tables() -> None:
         sa.Column("last_account", COUNT, nullable=False),
         sa.Column("last_trade", COUNT, nullable=False),
         sa.Column("last_audit", COUNT, nullable=False),
+        sa.Column("audit_head", sa.Text(), nullable=True),
         sa.Column("ledger_version", COUNT, nullable=False),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_users")),
         **KEPT,
@@ -572,14 +573,14 @@ def lock_sqlite() -> None:
             AND t.number = NEW.number AND t.status <> 'open')""",
     )  # fmt: skip
     keys = {"external_id": " AND t.source = NEW.source", "broker_order_id": ""}
-    for key, more in keys.items():
+    for name, more in keys.items():
         taken = f"""EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
             AND t.status = 'closed' AND NEW.status IN ('open', 'closed')
-            AND t.account_id = NEW.account_id AND t.{key} = NEW.{key}{more}"""
-        word = f"trade_locked: {key} is taken"
-        _sqlite_guard("trades", "INSERT", f"replace_{key}", f"{taken})", word)
+            AND t.account_id = NEW.account_id AND t.{name} = NEW.{name}{more}"""
+        word = f"trade_locked: {name} is taken"
+        _sqlite_guard("trades", "INSERT", f"replace_{name}", f"{taken})", word)
         _sqlite_guard(
-            "trades", "UPDATE", f"update_or_replace_{key}",
+            "trades", "UPDATE", f"update_or_replace_{name}",
             f"{taken} AND t.number <> OLD.number)", word,
         )  # fmt: skip
     for table in PARTS:

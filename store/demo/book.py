@@ -25,7 +25,7 @@ from store.demo.spreads import (
 from store.demo.stock import swing_stock
 from store.records import ByFills, TradeEntry
 
-SEED = 2026
+SEED = 233
 LIVE, PRACTICE = "Main", "Practice"
 CLOSED = {LIVE: 456, PRACTICE: 84}
 OPEN = {LIVE: 7, PRACTICE: 1}

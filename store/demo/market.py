@@ -15,14 +15,11 @@ NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY, LAST_DAY = date(2025, 5, 1), date(2026, 10, 30)
 FRIDAY = 4
 CENT, NICKEL = Decimal("0.01"), Decimal("0.05")
-HOLIDAYS = {
-    date.fromisoformat(day)
-    for day in (
-        "2025-05-26 2025-06-19 2025-07-04 2025-09-01 2025-11-27 2025-12-25 2026-01-01 2026-01-19"
-        " 2026-02-16 2026-04-03 2026-05-25 2026-06-19 2026-07-03 2026-09-07 2026-11-26 2026-12-25"
-        " 2027-06-18"
-    ).split()
-}
+HOLIDAYS = frozenset(map(date.fromisoformat, (
+    "2025-05-26", "2025-06-19", "2025-07-04", "2025-09-01", "2025-11-27", "2025-12-25",
+    "2026-01-01", "2026-01-19", "2026-02-16", "2026-04-03", "2026-05-25", "2026-06-19",
+    "2026-07-03", "2026-09-07", "2026-11-26", "2026-12-25", "2027-06-18",
+)))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,8 @@ UNDERLYINGS = (
     Underlying("MSFT", 435, 0.24, 0.15),
     Underlying("SPY", 560, 0.16, 0.14),
     Underlying("AMD", 118, 0.48, 0.13),
-    Underlying("TSLA", 285, 0.56, 0.14),
-    Underlying("PLTR", 124, 0.54, 0.04),
+    Underlying("TSLA", 285, 0.56, 0.145),
+    Underlying("PLTR", 124, 0.54, 0.035),
 )
 REGIMES = {"trending": (12, 17), "choppy": (15, 22), "volatile": (21, 34)}  # With their VIX.
 
@@ -62,7 +59,9 @@ def monthly_expiry(after: date) -> date:
     first = after.replace(day=1)
     third_friday = first + timedelta(days=(FRIDAY - first.weekday()) % 7 + 14)
     expiry = third_friday if is_open(third_friday) else third_friday - timedelta(days=1)
-    return expiry if expiry >= after else monthly_expiry((first + timedelta(days=32)).replace(day=1))
+    return (
+        expiry if expiry >= after else monthly_expiry((first + timedelta(days=32)).replace(day=1))
+    )
 
 
 def at(day: date, hour: int, minute: int, second: int = 0) -> datetime:

@@ -77,9 +77,7 @@ def quote(option: Option, spot: float, day: date, iv: float) -> Decimal:
     return tick(greeks(option, spot, day, iv).price)
 
 
-def spot_for(
-    options: Sequence[Option], net: float, day: date, iv: float, around: float
-) -> float:
+def spot_for(options: Sequence[Option], net: float, day: date, iv: float, around: float) -> float:
     """The underlying's price at which bullish legs are worth `net`, by bisection.
 
     Where they never are, the end of the range that comes nearest.

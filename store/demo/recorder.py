@@ -88,9 +88,7 @@ async def _record(session: AsyncSession, index: int, plan: Plan) -> None:
     if plan.marks:
         await add_snapshots(session, number, plan.marks, key=key("snapshots"))
     for count, end in enumerate(plan.ends, start=1):
-        await close_trade(
-            session, number, end.how, exit_reason=end.reason, key=key("close", count)
-        )
+        await close_trade(session, number, end.how, exit_reason=end.reason, key=key("close", count))
     for count, note in enumerate(plan.notes, start=1):
         await add_note(session, number, note.body, key=key("note", count), author=note.author)
     if plan.restatement is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from random import Random
+from typing import Any
 
 from store.demo.market import LAST_DAY, at, cents, market_hours, monthly_expiry, open_days
 from store.demo.options import Greeks, Option, quote, spot_for, together
@@ -27,6 +28,7 @@ from store.records import (
 )
 
 FEE_PER_CONTRACT = Decimal("0.65")
+LEAP_BUDGET = 9000  # Dollars of premium, or one contract.
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Package:
         spot = self.spot_for(net, setup.closed_on)
         dealt = zip(self.options, self.prices(spot, setup.closed_on), strict=True)
         left = self.contracts - sold_before
-        fills = {
+        fills: dict[int, tuple[FillEntry, ...]] = {
             number: (self.fill(option, price, setup.closed_at, closing=True, contracts=left),)
             for number, (option, price) in enumerate(dealt, start=1)
         }
@@ -123,7 +125,7 @@ class Package:
         )
 
 
-def _greeks(held: Greeks) -> dict[str, Decimal]:
+def _greeks(held: Greeks) -> dict[str, Any]:
     return {name: _digits(getattr(held, name)) for name in ("delta", "gamma", "theta", "vega")}
 
 
@@ -144,14 +146,16 @@ def leap_call(setup: Setup, rng: Random) -> Plan:
     premium is what is risked."""
     expiry = monthly_expiry(setup.opened_on + timedelta(days=rng.randrange(330, 500)))
     strike = _strike(setup.spot * rng.uniform(0.82, 0.93))
-    package = Package(setup, (Option("call", strike, expiry, 1),), rng.choice((1, 1, 2, 2, 3)))
-    premium = package.prices(setup.spot, setup.opened_on)[0]
+    option = Option("call", strike, expiry, 1)
+    premium = quote(option, setup.spot, setup.opened_on, setup.iv)
+    affordable = int(LEAP_BUDGET / premium / 100)
+    package = Package(setup, (option,), min(max(affordable, 1), 4))
     stop = cents(float(premium) * 0.5) if rng.random() < 0.7 else None
     change, reason = _leap_exit(setup, rng, stopped=stop is not None)
     partial = _leap_partial(package, premium, change, rng)
     sold = sum(int(fill.quantity) for fill in partial)
     ends, spot = package.end(float(premium) * (1 + change), reason, sold_before=sold)
-    entry = package.entry(stop, cents(float(premium) * 1.6) if stop else None)
+    entry = package.entry(stop, cents(float(premium) * 1.6))
     return Plan(entry, partial, package.marks(spot, rng), ends)
 
 
@@ -161,7 +165,11 @@ def _leap_exit(setup: Setup, rng: Random, *, stopped: bool) -> tuple[float, Exit
         return 0.0, "time"
     if setup.result == "win":
         reached = rng.random() < 0.3
-        return (0.6, "target") if reached else (rng.uniform(0.15, 0.55), rng.choice(("signal", "time")))
+        return (
+            (0.6, "target")
+            if reached
+            else (rng.uniform(0.15, 0.55), rng.choice(("signal", "time")))
+        )
     if stopped and rng.random() < 0.5:
         return -0.5, "stop"
     return -rng.uniform(0.12, 0.48), rng.choice(("signal", "manual", "time"))
@@ -193,24 +201,22 @@ def call_debit_spread(setup: Setup, rng: Random) -> Plan:
     return Plan(package.entry(), (), package.marks(spot, rng), ends)
 
 
-def _debit_exit(
-    setup: Setup, debit: float, width: int, rng: Random
-) -> tuple[float, ExitReason]:
+def _debit_exit(setup: Setup, debit: float, width: int, rng: Random) -> tuple[float, ExitReason]:
     if setup.result == "scratch":
         return debit, "time"
     if setup.result == "win":
-        return debit + rng.uniform(0.3, 0.85) * (width - debit), rng.choice(("target", "signal"))
-    return debit * (1 - rng.uniform(0.35, 0.95)), rng.choice(("stop", "time", "manual"))
+        return debit + rng.uniform(0.35, 0.95) * (width - debit), rng.choice(("target", "signal"))
+    return debit * (1 - rng.uniform(0.35, 0.95)), rng.choice(("signal", "time", "manual"))
 
 
 def put_credit_spread(setup: Setup, rng: Random) -> Plan:
     """A vertical sold: it keeps a small credit often, and loses much of its width at times."""
     expiry = monthly_expiry(setup.opened_on + timedelta(days=rng.randrange(28, 46)))
-    high, width = _strike(setup.spot * rng.uniform(0.93, 0.96)), _width(setup)
+    high, width = _strike(setup.spot * rng.uniform(0.90, 0.94)), _width(setup)
     options = (Option("put", high, expiry, -1), Option("put", high - width, expiry, 1))
     package = Package(setup, options, rng.randrange(1, 5))
     credit = -float(package.net(package.prices(setup.spot, setup.opened_on)))
-    if setup.result == "win" and setup.ends and expiry <= LAST_DAY and rng.random() < 0.4:
+    if setup.result == "win" and setup.ends and expiry <= LAST_DAY and rng.random() < 0.3:
         worthless = End(ByExpiry(at=at(expiry, 16, 0)), "expired")
         return Plan(package.entry(), (), package.marks(setup.spot, rng), (worthless,))
     net, reason = _credit_exit(setup, credit, width, rng)
@@ -218,15 +224,13 @@ def put_credit_spread(setup: Setup, rng: Random) -> Plan:
     return Plan(package.entry(), (), package.marks(spot, rng), ends)
 
 
-def _credit_exit(
-    setup: Setup, credit: float, width: int, rng: Random
-) -> tuple[float, ExitReason]:
+def _credit_exit(setup: Setup, credit: float, width: int, rng: Random) -> tuple[float, ExitReason]:
     if setup.result == "scratch":
         return -credit, "time"
     if setup.result == "win":
-        return -credit * (1 - rng.uniform(0.5, 0.9)), "target"
-    lost = rng.uniform(0.5, 0.95) * (width - credit)
-    return -(credit + lost), rng.choice(("stop", "manual"))
+        return -credit * (1 - rng.uniform(0.35, 0.7)), "target"
+    lost = rng.uniform(0.6, 0.95) * (width - credit)
+    return -(credit + lost), rng.choice(("signal", "manual"))
 
 
 def cash_secured_put(setup: Setup, rng: Random) -> Plan:

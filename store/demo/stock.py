@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from math import sqrt
 from random import Random
 
 from store.demo.market import cents
@@ -53,7 +54,8 @@ def swing_stock(setup: Setup, rng: Random) -> Plan:
 def _levels(setup: Setup, rng: Random) -> Levels:
     side = 1 if rng.random() < 0.8 else -1
     entry = cents(setup.spot)
-    risk = setup.spot * rng.uniform(0.035, 0.065)
+    days = (setup.closed_at - setup.opened_at).days
+    risk = setup.spot * setup.iv * sqrt((days + 2) / 365) * rng.uniform(0.5, 0.8)
     return Levels(
         side,
         entry,
@@ -85,7 +87,9 @@ def _partial_exit(
         return ()
     first = _fill(-levels.side, shares, levels.after(1), setup, at_entry=False)
     halfway = setup.opened_at + (setup.closed_at - setup.opened_at) / 2
-    return (first.model_copy(update={"filled_at": moments_between(halfway, setup.closed_at, 1)[0]}),)
+    return (
+        first.model_copy(update={"filled_at": moments_between(halfway, setup.closed_at, 1)[0]}),
+    )
 
 
 def _fill(side: int, shares: int, price: Decimal, setup: Setup, *, at_entry: bool) -> FillEntry:

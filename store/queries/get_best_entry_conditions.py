@@ -51,7 +51,7 @@ class FoundCondition(Part):
     rest_win_rate: Ratio
     p_adjusted: Ratio
     mean_return: Ratio = Field(description="Mean net P&L on risk")
-    sentence: str
+    sentence: Optional[str]
 
 
 class Base(Part):
@@ -149,7 +149,7 @@ async def _of_ticker(
     name = f"ticker={filters.ticker.strip().upper()}"
     for verdict in found.verdicts:
         if name == verdict.name or name in verdict.also:
-            return _found(verdict)
+            return _found(replace(verdict, name=name))
     await refuse_unknown(session, filters)
     return None
 
@@ -168,12 +168,14 @@ def _summary(asked: Asked, found: Verdicts, avoid: bool) -> str:
             f" suggestive of {against}."
         )
     else:
-        said = "Not enough evidence: nothing stands out from luck."
+        said = (
+            "Not enough evidence: nothing stands out from luck, which is not evidence of no edge."
+        )
     visible = found.smallest_visible_edge
     edge = (
         "no edge could be visible yet"
         if visible is None
-        else f"only an edge of about {visible:.0%} would be visible"
+        else f"only an edge of about +{100 * visible:.0f} points would be visible yet"
     )
     return (
         f"{said} {asked.sums.n} closed {asked.book.mode} trades,"
@@ -195,7 +197,7 @@ def _found(verdict: Verdict) -> FoundCondition:
         rest_win_rate=verdict.rest_win_rate,
         p_adjusted=verdict.p_adjusted,
         mean_return=verdict.mean_ret,
-        sentence=verdict.sentence,
+        sentence=None if verdict.tier == "insufficient" else verdict.sentence,
     )
 
 

@@ -90,6 +90,8 @@ def _sum(asked: Asked, kept: Any) -> Sums:
 def _summary(asked: Asked, score: str, low: float, high: float, inside: Rate, rest: Rate) -> str:
     if asked.book is None or not asked.sums.n:
         return "No closed trades match."
+    if not inside.n + rest.n:
+        return f"None of {asked.sums.n} closed trades carries a {score} score.{asked.caveat}"
     return (
         f"{score} score {low:g} to {high:g}: {_said(inside)}; the rest: {_said(rest)}."
         f" The difference is described, not tested.{asked.caveat}"

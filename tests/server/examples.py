@@ -12,7 +12,7 @@ LEDGER = """
 """
 # What a tool that requires arguments is asked.
 ASKED: dict[str, dict[str, Any]] = {
-    "get_trade": {"trade": 1},
+    "get_trade": {"number": 1},
     "check_setup": {"ticker": "AAPL"},
 }
 

@@ -152,9 +152,9 @@ async def test_an_unknown_argument_is_refused_with_the_known_ones(store: Store, 
             "Argument 'limit' is 1152921504606846976; a whole number from 1 to 100 is accepted.",
         ),
         (
-            {"size": "x", "whole": "y"},
+            {"size": "x", "whole": "perhaps"},
             "Argument 'size' is 'x'; small or large is accepted."
-            " Argument 'whole' is 'y'; true or false is accepted.",
+            " Argument 'whole' is 'perhaps'; true or false is accepted.",
         ),
         (
             {str(number): 1 for number in range(9)},
