@@ -20,8 +20,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from store.database_url import Database
 from store.errors import Unavailable
-from store.settings import Database, Settings
+from store.settings import Settings
 
 ROLE = "trade_history_app"
 BUSY_SECONDS = 30

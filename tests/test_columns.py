@@ -15,7 +15,8 @@ from store.database import Store
 from store.models import Trade
 from tests.ledger import record
 
-DIALECTS = pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()])
+SQLITE, POSTGRESQL = sqlite.dialect(), postgresql.dialect()  # type: ignore[no-untyped-call]
+DIALECTS = pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL])
 
 
 @DIALECTS
@@ -42,10 +43,9 @@ def test_what_64_bits_cannot_hold_is_refused(dialect: Dialect, sign: int) -> Non
 
 @given(st.integers(-LARGEST, LARGEST))
 def test_a_kept_number_comes_back_as_it_was(scaled: int) -> None:
-    dialect = sqlite.dialect()
     value = Decimal(scaled).scaleb(-6)
 
-    assert Money.process_result_value(Money.process_bind_param(value, dialect), dialect) == value
+    assert Money.process_result_value(Money.process_bind_param(value, SQLITE), SQLITE) == value
 
 
 @DIALECTS
@@ -57,7 +57,7 @@ def test_a_naive_moment_is_refused(dialect: Dialect) -> None:
 def test_moments_in_sqlite_are_text_that_sorts_as_it_reads() -> None:
     tokyo = timezone(timedelta(hours=9))
     kept = [
-        Moment().process_bind_param(at, sqlite.dialect())
+        Moment().process_bind_param(at, SQLITE)
         for at in (
             datetime(2026, 1, 5, 8, 59, tzinfo=tokyo),
             datetime(2026, 1, 5, tzinfo=UTC),

@@ -10,8 +10,9 @@ from platformdirs import user_data_path
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from store.database_url import Database, parse_database_url
 from store.errors import Invalid
-from store.settings import Database, load_settings, parse_database_url
+from store.settings import load_settings
 
 CANARY = "canary-7Q"
 NEON = "ep-cool-sun-123-pooler.eu-central-1.aws.neon.tech"

@@ -72,7 +72,7 @@ def leg(words: list[str]) -> Held:
         ("+100 shares @ 50, +1 put 45 @ 1", "protective_put", "bullish", None),
         ("+100 shares @ 50, +1 put 45 @ 1, -1 call 55 @ 1", "collar", "bullish", None),
         # What has no usual name.
-        ("+1 call 100 @ 5, -2 call 110 @ 2", None, "bearish", None),
+        ("+1 call 100 @ 5, -2 call 110 @ 2", None, "bullish", None),
         ("+1 call 90 @ 12, -1 call 100 @ 5, +1 call 110 @ 2", None, "bullish", "900"),
         ("+100 shares @ 50, -3 call 55 @ 1", None, "bearish", None),
         ("-100 shares @ 50, +1 call 55 @ 1", None, "bearish", None),

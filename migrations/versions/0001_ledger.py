@@ -34,6 +34,20 @@ APPENDED = {
     "requests": ("request_key",),
     "audit": ("entry_number",),
 }
+# Columns in units of 1e-8 and of 1e-6, which the views for people show in plain units.
+READABLE = {
+    "trades": (
+        (
+            "quantity", "entry_price", "exit_price", "stop_loss", "take_profit", "r_multiple",
+            "return_on_risk", "scanner_score", "ai_score", "delta", "gamma", "theta", "vega",
+            "iv", "strike",
+        ),
+        ("initial_risk", "gross_pnl", "fees", "net_pnl", "unrealised_pnl"),
+    ),
+    "legs": (("strike", "multiplier"), ()),
+    "fills": (("quantity", "price"), ("fee",)),
+    "snapshots": (("mark_price", "underlying_price"), ("unrealised_pnl",)),
+}  # fmt: skip
 PARTS = ("legs", "fills", "conditions", "snapshots")
 
 
@@ -44,11 +58,14 @@ def upgrade() -> None:
         wall_postgresql()
     else:
         lock_sqlite()
+    views()
 
 
 def downgrade() -> None:
     """The role stays: it belongs to the whole server, and other databases may use it."""
     postgresql_ = op.get_bind().dialect.name == "postgresql"
+    for table in READABLE:
+        op.execute(f"DROP VIEW {table}_readable")
     for table in reversed(TABLES):
         op.execute(f"DROP TABLE {table}" + (" CASCADE" if postgresql_ else ""))
     if postgresql_:
@@ -665,3 +682,25 @@ def _sqlite_guard(table: str, event: str, name: str, when: str, word: str = "tra
         CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} WHEN {when} BEGIN
             SELECT RAISE(ABORT, '{word}: {event} of {table} is refused');
         END""")
+
+
+def views() -> None:
+    """`trades_readable` and kin: the same rows in plain units, for psql and BI tools.
+
+    Exact on PostgreSQL; SQLite has no decimals, so there the numbers are for reading.
+    """
+    postgresql_ = op.get_bind().dialect.name == "postgresql"
+    for table, (eights, sixths) in READABLE.items():
+        names = [column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)]
+        shown = []
+        for name in names:
+            digits = 8 if name in eights else 6 if name in sixths else 0
+            plain = f"{name}::numeric / 1e{digits}" if postgresql_ else f"{name} / 1e{digits}"
+            exact = f"round({plain}, {digits})" if postgresql_ else plain
+            shown.append(f"{exact} AS {name}" if digits else name)
+        options = " WITH (security_invoker = true)" if postgresql_ else ""
+        op.execute(
+            f"CREATE VIEW {table}_readable{options} AS SELECT {', '.join(shown)} FROM {table}"
+        )
+        if postgresql_:
+            op.execute(f"GRANT SELECT ON {table}_readable TO {ROLE}")

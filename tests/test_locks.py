@@ -1,0 +1,418 @@
+"""What is locked stays as it is, whatever a client says, and whichever client says it.
+
+Four clients try: SQLite with our pragmas and without any, PostgreSQL as the application's
+role and as the superuser that owns the tables.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from store.corrections import correct_trade, void_trade
+from store.database import ROLE, Store
+from store.models import Base, Trade
+from store.recording import add_fill, add_note, open_trade
+from store.records import FillEntry
+from tests.ledger import moment, read, record, trade
+
+CLIENTS = ("sqlite-pragmas", "sqlite-raw", "postgresql-app", "postgresql-owner")
+PRAGMAS = ("foreign_keys", "recursive_triggers")
+PARTS = ("legs", "fills", "conditions", "snapshots")
+APPENDED = ("corrections", "notes", "requests", "audit")
+TABLES = Base.metadata.tables
+REFUSED = (
+    sqlite3.Error,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.InsufficientPrivilegeError,
+)  # noqa: E501
+
+
+class Client:
+    """Says one statement, in a transaction of its own, to the database itself."""
+
+    def __init__(self, kind: str, connection: Any) -> None:
+        self.kind = kind
+        self.connection = connection
+        self.sqlite = kind.startswith("sqlite")
+
+    async def say(self, statement: str) -> None:
+        if self.sqlite:
+            with self.connection:
+                self.connection.execute(statement)
+            return
+        async with self.connection.transaction():
+            if self.kind == "postgresql-app":
+                await self.connection.execute(f"SET LOCAL ROLE {ROLE}")
+                await self.connection.execute("SET LOCAL app.user_id = '1'")
+            await self.connection.execute(statement)
+
+    async def everything(self) -> dict[str, list[Any]]:
+        found = {}
+        for table in TABLES:
+            if self.sqlite:
+                rows = self.connection.execute(f"SELECT * FROM {table}").fetchall()
+            else:
+                rows = [
+                    row[0] for row in await self.connection.fetch(f"SELECT t::text FROM {table} t")
+                ]
+            found[table] = sorted(rows, key=repr)
+        return found
+
+    async def refused(self, statement: str) -> None:
+        """The statement is refused, and every row of every table is what it was."""
+        before = await self.everything()
+        try:
+            await self.say(statement)
+        except REFUSED as error:
+            assert "syntax error" not in str(error), f"{statement}: {error}"
+        else:
+            assert await self.everything() == before, f"changed something: {statement}"
+            pytest.fail(f"not refused: {statement}")
+        assert await self.everything() == before, statement
+
+
+@pytest.fixture(params=CLIENTS)
+def client_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def dialect(client_kind: str) -> str:
+    return client_kind.split("-")[0]
+
+
+@pytest.fixture
+async def client(client_kind: str, database_url: str, ledger: Store) -> AsyncIterator[Client]:
+    if client_kind.startswith("sqlite"):
+        connection = sqlite3.connect(database_url.removeprefix("sqlite:///"))
+        for pragma in PRAGMAS:
+            said = "ON" if client_kind == "sqlite-pragmas" else "OFF"
+            connection.execute(f"PRAGMA {pragma} = {said}")
+        yield Client(client_kind, connection)
+        connection.close()
+        return
+    postgres = await asyncpg.connect(database_url)
+    yield Client(client_kind, postgres)
+    await postgres.close()
+
+
+@pytest.fixture
+async def ledger(store: Store) -> Store:
+    """1 is closed, 2 open, 3 superseded by 4, 5 void; 1 and 2 have all that trades can have."""
+    await record(
+        store,
+        """
+        2026-01-05  AAPL  +5  open  external T-1  broker_order B-1  condition vix=18
+        2026-01-05  AAPL  +5  open  external T-2  broker_order B-2  condition vix=19
+        2026-01-05  MSFT  -50
+        """,
+    )
+    exit_ = FillEntry.model_validate(
+        {"side": "sell", "quantity": 100, "price": 90, "filled_at": moment("2026-01-06"),
+         "execution_id": "E-1"}
+    )  # fmt: skip
+    scale_in = exit_.model_copy(update={"side": "buy", "execution_id": "E-2"})
+    said = trade({"account": "main", **read("2026-01-05 MSFT -40")})
+    async with store.write() as session:
+        await add_fill(session, 1, 1, exit_, key="close 1")
+        await add_fill(session, 2, 1, scale_in, key="grow 2")
+        await add_note(session, 1, "a note")
+        await correct_trade(session, 3, said, reason="price")
+        await open_trade(session, said)
+        await void_trade(session, 5, reason="twice")
+    return store
+
+
+def copied(table: str, where: str, **changed: str) -> str:
+    """The SELECT of a table's rows with some columns said otherwise."""
+    columns = [column.name for column in TABLES[table].columns]
+    said = ", ".join(changed.get(name, name) for name in columns)
+    return f"({', '.join(columns)}) SELECT {said} FROM {table} WHERE {where}"
+
+
+def changes(column: Any, *, sqlite: bool) -> list[str]:
+    """Values that are not what the column has."""
+    kind = str(column.type.compile()) if not sqlite else ""
+    python = column.type.__class__.__name__
+    if python == "Moment":
+        return ["'2020-01-01T00:00:00.000000Z'"]
+    if python == "Day":
+        return ["'2020-01-01'"]
+    if "TEXT" in kind or python in ("Text", "String"):
+        return ["'changed'"]
+    return [f"coalesce({column.name}, 0) + 1"]
+
+
+@pytest.mark.parametrize("number", [1, 3, 5])
+async def test_no_column_of_a_locked_trade_changes(client: Client, number: int) -> None:
+    for column in Trade.__table__.columns:
+        for value in [*changes(column, sqlite=client.sqlite), "NULL"]:
+            if value == "NULL" and not client.sqlite and column.name in ("user_id",):
+                continue
+            if value == "NULL" and await is_null(client, column.name, number):
+                continue  # It is what the row says, and refused all the same; tested below.
+            await client.refused(
+                f"UPDATE trades SET {column.name} = {value} WHERE user_id = 1 AND number = {number}"
+            )
+
+
+async def is_null(client: Client, column: str, number: int) -> bool:
+    statement = f"SELECT {column} IS NULL FROM trades WHERE user_id = 1 AND number = {number}"
+    if client.sqlite:
+        return bool(client.connection.execute(statement).fetchone()[0])
+    return bool(await client.connection.fetchval(statement))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trades SET ticker = ticker WHERE number = 1",
+        "UPDATE trades SET status = 'open' WHERE number = 1",
+        "UPDATE trades SET status = 'superseded' WHERE number = 1",
+        "UPDATE trades SET status = 'void' WHERE number = 1",
+        "UPDATE trades SET status = 'superseded' WHERE number = 2",
+        "UPDATE trades SET status = 'void' WHERE number = 2",
+        "UPDATE trades SET status = 'closed' WHERE number = 3",
+        "UPDATE trades SET status = 'void' WHERE number = 3",
+        "UPDATE trades SET status = 'open', closed_at = NULL WHERE number = 3",
+        "UPDATE trades SET status = 'closed' WHERE number = 5",
+        "UPDATE trades SET status = 'superseded' WHERE number = 5",
+        "UPDATE trades SET number = 9 WHERE number = 2",
+        "UPDATE trades SET ticker = 'X'",
+        "DELETE FROM trades WHERE number = 1",
+        "DELETE FROM trades WHERE number = 3",
+        "DELETE FROM trades WHERE number = 5",
+        "DELETE FROM trades",
+        "DELETE FROM accounts",
+        "UPDATE accounts SET mode = 'live'",
+        "UPDATE accounts SET currency = 'EUR'",
+        "UPDATE accounts SET account_id = 9",
+    ],
+)
+async def test_no_status_is_flipped_and_no_trade_deleted(client: Client, statement: str) -> None:
+    await client.refused(statement)
+
+
+async def test_no_locked_trade_is_replaced(client: Client) -> None:
+    upserted = copied("trades", "number = 1", ticker="'X'")
+    statements = [
+        f"INSERT INTO trades {upserted} ON CONFLICT (user_id, number) DO UPDATE SET ticker = 'X'",
+        f"INSERT INTO trades {copied('trades', 'number = 2', number='1')}"
+        " ON CONFLICT (user_id, number) DO UPDATE SET status = 'open'",
+        "UPDATE trades SET number = 1 WHERE number = 2",
+        "UPDATE trades SET external_id = 'T-1' WHERE number = 2",
+        "UPDATE trades SET broker_order_id = 'B-1' WHERE number = 2",
+    ]
+    if client.sqlite:
+        by_external = copied("trades", "number = 2", number="99", external_id="'T-1'")
+        by_broker = copied("trades", "number = 2", number="99", broker_order_id="'B-1'")
+        by_rowid = copied("trades", "number = 2", number="99", external_id="NULL",
+                          broker_order_id="NULL").replace("(", "(rowid, ", 1)  # fmt: skip
+        statements += [
+            f"INSERT OR REPLACE INTO trades {copied('trades', 'number = 1', ticker='9')}",
+            f"REPLACE INTO trades {copied('trades', 'number = 2', number='1')}",
+            "REPLACE INTO trades " + copied("trades", "number = 2", number="'1'"),
+            f"INSERT OR REPLACE INTO trades {by_external}",
+            f"INSERT OR REPLACE INTO trades {by_broker}",
+            "INSERT OR REPLACE INTO trades " + by_rowid.replace("SELECT ", "SELECT 1, ", 1),
+            "UPDATE OR REPLACE trades SET number = 1 WHERE number = 2",
+            "UPDATE OR REPLACE trades SET external_id = 'T-1' WHERE number = 2",
+            "UPDATE OR REPLACE trades SET broker_order_id = 'B-1' WHERE number = 2",
+            "UPDATE OR REPLACE trades SET rowid = 1 WHERE number = 2",
+            "UPDATE OR IGNORE trades SET ticker = 'X' WHERE number = 1",
+            "INSERT OR REPLACE INTO accounts SELECT * FROM accounts",
+        ]
+    for statement in statements:
+        await client.refused(statement)
+
+
+KEYS = {
+    "legs": {"leg_number": "7"},
+    "fills": {"fill_number": "77", "execution_id": "NULL"},
+    "conditions": {"name": "'added'"},
+    "snapshots": {"taken_at": "'2026-01-05T17:00:00.000000Z'"},
+}
+
+
+@pytest.mark.parametrize("table", PARTS)
+async def test_no_part_of_a_locked_trade_changes(client: Client, table: str) -> None:
+    key = ", ".join(column.name for column in TABLES[table].primary_key)
+    last = list(TABLES[table].columns)[-1].name
+    moved = copied(table, "trade_number = 2", trade_number="1", **KEYS[table])
+    statements = [
+        f"UPDATE {table} SET {column.name} = {value} WHERE trade_number = 1"
+        for column in TABLES[table].columns
+        for value in changes(column, sqlite=client.sqlite)
+    ]
+    statements += [
+        f"DELETE FROM {table} WHERE trade_number = 1",
+        f"DELETE FROM {table}",
+        f"INSERT INTO {table} {moved}",
+        f"INSERT INTO {table} {copied(table, 'trade_number = 1')}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {last} = excluded.{last}",
+        f"UPDATE {table} SET trade_number = 2 WHERE trade_number = 1",
+        f"UPDATE {table} SET trade_number = 1 WHERE trade_number = 2",
+    ]
+    if client.sqlite:
+        statements += [
+            f"INSERT OR REPLACE INTO {table} {copied(table, 'trade_number = 1')}",
+            f"REPLACE INTO {table} {copied(table, 'trade_number = 2', trade_number='1')}",
+            f"REPLACE INTO {table} " + copied(table, "trade_number = 2", trade_number="'1'"),
+            f"UPDATE OR REPLACE {table} SET trade_number = 1 WHERE trade_number = 2",
+            f"UPDATE OR REPLACE {table} SET rowid = 1 WHERE trade_number = 2",
+            f"UPDATE OR IGNORE {table} SET {last} = NULL WHERE trade_number = 1",
+        ]
+    for statement in statements:
+        await client.refused(statement)
+
+
+@pytest.mark.parametrize("table", APPENDED)
+async def test_what_is_appended_never_changes(client: Client, table: str) -> None:
+    key = ", ".join(column.name for column in TABLES[table].primary_key)
+    last = list(TABLES[table].columns)[-1].name
+    statements = [
+        f"UPDATE {table} SET {column.name} = {value}"
+        for column in TABLES[table].columns
+        for value in changes(column, sqlite=client.sqlite)
+    ]
+    statements += [
+        f"DELETE FROM {table}",
+        f"INSERT INTO {table} {copied(table, 'true')}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {last} = excluded.{last}",
+    ]
+    if client.sqlite:
+        statements += [
+            f"INSERT OR REPLACE INTO {table} {copied(table, 'true')}",
+            f"UPDATE OR REPLACE {table} SET {last} = {last}",
+            f"UPDATE OR REPLACE {table} SET rowid = 1",
+        ]
+    for statement in statements:
+        await client.refused(statement)
+
+
+async def test_no_table_is_emptied(client: Client) -> None:
+    if client.sqlite:
+        pytest.skip("SQLite has no TRUNCATE")
+    for table in ("trades", *PARTS, *APPENDED):
+        await client.refused(f"TRUNCATE {table}")
+    for table in ("users", "accounts", "trades", "legs"):
+        await client.refused(f"TRUNCATE {table} CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("number", "replacement", "reason"),
+    [
+        (1, "NULL", "''"),
+        (1, "NULL", "NULL"),
+        (1, "1", "'itself'"),
+        (4, "2", "'an older one'"),
+        (1, "99", "'nothing'"),
+        (1, "4", "'what restates another'"),
+        (2, "4", "'an open one is not superseded'"),
+        (3, "NULL", "'already superseded'"),
+        (5, "NULL", "'already void'"),
+        (99, "NULL", "'no trade'"),
+    ],
+)
+async def test_a_correction_of_the_wrong_shape_is_refused(
+    client: Client, number: int, replacement: str, reason: str
+) -> None:
+    await client.refused(correction(number, replacement, reason))
+
+
+@pytest.mark.parametrize("policy", ["OR REPLACE", "OR IGNORE", "OR FAIL"])
+async def test_no_correction_is_slipped_past_the_guards(client: Client, policy: str) -> None:
+    if not client.sqlite:
+        pytest.skip("PostgreSQL has no such INSERT")
+    for number, replacement in ((3, "NULL"), (1, "99"), (2, "4"), (1, "4")):
+        said = correction(number, replacement, "'hidden'")
+        await client.refused(said.replace("INSERT", f"INSERT {policy}"))
+
+
+def correction(number: int, replacement: str, reason: str) -> str:
+    return (
+        "INSERT INTO corrections (user_id, number, replacement, reason, author, made_at)"
+        f" VALUES (1, {number}, {replacement}, {reason}, 'x', '2026-01-07T00:00:00.000000Z')"
+    )
+
+
+@pytest.mark.parametrize(("number", "replacement", "status"), [
+    (1, "2", "superseded"), (1, "NULL", "void"), (2, "NULL", "void"),
+])  # fmt: skip
+async def test_a_correction_of_the_right_shape_ends_its_trade_by_itself(
+    client: Client, number: int, replacement: str, status: str
+) -> None:
+    await client.say(correction(number, replacement, "'explained'"))
+
+    found = f"SELECT status FROM trades WHERE user_id = 1 AND number = {number}"
+    if client.sqlite:
+        assert client.connection.execute(found).fetchone()[0] == status
+    else:
+        assert await client.connection.fetchval(found) == status
+
+
+async def test_an_open_trade_can_be_added_to(client: Client) -> None:
+    for table in PARTS:
+        await client.say(
+            f"INSERT INTO {table} {copied(table, 'trade_number = 2', **KEYS[table])}"
+            + (" LIMIT 1" if table == "fills" else "")
+        )
+
+
+CLOSE = """UPDATE trades SET status = 'closed', closed_at = opened_at, closed_on = opened_on,
+    exit_price = entry_price, gross_pnl = 0, fees = 0, net_pnl = 0, outcome = 'breakeven',
+    exit_reason = 'manual', holding_seconds = 0, unrealised_pnl = NULL WHERE number = 2"""
+FILL = (
+    f"INSERT INTO fills {copied('fills', 'trade_number = 2 AND fill_number = 1', fill_number='9')}"  # noqa: E501
+)
+
+
+@pytest.fixture
+async def two_clients(ledger: Store, database_url: str) -> AsyncIterator[tuple[Any, Any]]:
+    if ledger.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    first, second = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    yield first, second
+    await first.close()
+    await second.close()
+
+
+async def waits(task: "asyncio.Task[Any]", watcher: Any) -> bool:
+    """Whether the task's statement comes to wait for a lock (and is not done instead)."""
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    while not task.done():
+        if await watcher.fetchval(blocked):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_a_fill_that_meets_a_close_is_refused_after_it(
+    two_clients: tuple[Any, Any],
+) -> None:
+    closing, filling = two_clients
+    async with closing.transaction():
+        await closing.execute(CLOSE)
+        fill = asyncio.create_task(filling.execute(FILL))
+        assert await waits(fill, closing)
+
+    with pytest.raises(asyncpg.RestrictViolationError, match="trade_locked"):
+        await fill
+
+
+async def test_a_close_that_meets_a_fill_waits_for_it(two_clients: tuple[Any, Any]) -> None:
+    closing, filling = two_clients
+    async with filling.transaction():
+        await filling.execute(FILL)
+        close = asyncio.create_task(closing.execute(CLOSE))
+        assert await waits(close, filling)
+
+    await close
+    count = "SELECT count(*) FROM fills WHERE trade_number = 2"
+    assert await closing.fetchval(count) == 3
+    with pytest.raises(asyncpg.RestrictViolationError, match="trade_locked"):
+        await filling.execute(FILL.replace("9", "10"))
