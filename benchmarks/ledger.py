@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from store.models import ONE, Trade
+from store.models import ONE
+from store.vocabulary import name_key
 
 SEED = 20_260_105
 ZONE = "America/New_York"
@@ -27,24 +28,42 @@ TICKERS = (
 STRATEGIES = (
     "leap_call", "wheel_put", "breakout", "swing", "earnings", "zero_dte", "mean_reversion",
 )  # fmt: skip
-COLUMNS = tuple(column.name for column in Trade.__table__.columns)
 
-Row = tuple[Any, ...]
-
-
-def users(count: int) -> list[Row]:
-    return [(user, f"user {user}", FIRST_DAY, 1, 0, 0, 1) for user in range(1, count + 1)]
+Row = dict[str, Any]  # By column; what is left out is null.
 
 
-def accounts(count: int) -> list[Row]:
-    return [
-        (user, 1, "main", "main", "live", None, "USD", ZONE, 0, FIRST_DAY)
-        for user in range(1, count + 1)
-    ]
+def users(count: int, trades: int) -> Iterator[Row]:
+    for user in range(1, count + 1):
+        yield {
+            "user_id": user,
+            "name": f"user {user}",
+            "created_at": FIRST_DAY,
+            "last_account": 1,
+            "last_trade": -(-trades // count),
+            "last_audit": 0,
+            "ledger_version": 1,
+        }
 
 
-def strategies(count: int) -> list[Row]:
-    return [(user, name, name) for user in range(1, count + 1) for name in STRATEGIES]
+def accounts(count: int) -> Iterator[Row]:
+    for user in range(1, count + 1):
+        yield {
+            "user_id": user,
+            "account_id": 1,
+            "name": "main",
+            "name_key": "main",
+            "mode": "live",
+            "currency": "USD",
+            "zone": ZONE,
+            "tolerance": 0,
+            "created_at": FIRST_DAY,
+        }
+
+
+def strategies(count: int) -> Iterator[Row]:
+    for user in range(1, count + 1):
+        for name in STRATEGIES:
+            yield {"user_id": user, "name_key": name_key(name), "name": name}
 
 
 def trades(count: int, users: int) -> Iterator[Row]:
@@ -56,11 +75,10 @@ def trades(count: int, users: int) -> Iterator[Row]:
         opened = day.replace(hour=14, minute=30) + timedelta(minutes=random.randrange(390))
         facts = {**_entry(random, opened, zone), **_instrument(random, opened)}
         facts |= _exit(random, opened, zone, facts)
-        facts |= {"user_id": place % users + 1, "number": place // users + 1}
-        yield tuple(facts.get(name) for name in COLUMNS)
+        yield {**facts, "user_id": place % users + 1, "number": place // users + 1}
 
 
-def _entry(random: Random, opened: datetime, zone: ZoneInfo) -> dict[str, Any]:
+def _entry(random: Random, opened: datetime, zone: ZoneInfo) -> Row:
     local = opened.astimezone(zone)
     entry = random.randrange(100, 3_000)
     return {
@@ -98,7 +116,7 @@ def _score(random: Random) -> int | None:
     return round(min(100.0, max(0.0, random.gauss(65, 15)))) * ONE
 
 
-def _instrument(random: Random, opened: datetime) -> dict[str, Any]:
+def _instrument(random: Random, opened: datetime) -> Row:
     if random.random() < 0.25:
         return {"direction": "bullish"}
     days = random.choice((0, 5, 14, 30, 45, 120, 400))
@@ -119,9 +137,7 @@ def _instrument(random: Random, opened: datetime) -> dict[str, Any]:
     }
 
 
-def _exit(
-    random: Random, opened: datetime, zone: ZoneInfo, facts: dict[str, Any]
-) -> dict[str, Any]:
+def _exit(random: Random, opened: datetime, zone: ZoneInfo, facts: Row) -> Row:
     closed = opened + timedelta(minutes=random.randint(5, 60 * 24 * 20))
     score = (facts["scanner_score"] or 60 * ONE) // ONE
     entry = facts["entry_price"] // CENT_OF_PRICE

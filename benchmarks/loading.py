@@ -28,7 +28,7 @@ async def load(settings: Settings, trades: int, users: int) -> None:
     """
     await upgrade(settings)
     tables: list[tuple[type[Base], Iterable[ledger.Row]]] = [
-        (User, ledger.users(users)),
+        (User, ledger.users(users, trades)),
         (Account, ledger.accounts(users)),
         (Strategy, ledger.strategies(users)),
         (Trade, ledger.trades(trades, users)),
@@ -64,16 +64,16 @@ async def _require_empty(settings: Settings, connection: Any) -> None:
 
 async def _copy(driver: Any, model: type[Base], rows: Iterable[ledger.Row]) -> None:
     names = [column.name for column in model.__table__.columns]
-    await driver.copy_records_to_table(model.__tablename__, records=rows, columns=names)
+    records = ([row.get(name) for name in names] for row in rows)
+    await driver.copy_records_to_table(model.__tablename__, records=records, columns=names)
 
 
 async def _insert(driver: Any, model: type[Base], rows: Iterable[ledger.Row]) -> None:
     names = [column.name for column in model.__table__.columns]
+    table = f"{model.__tablename__} ({', '.join(names)})"
+    records = ([_as_sqlite_keeps(row.get(name)) for name in names] for row in rows)
     places = ", ".join("?" * len(names))
-    kept = (tuple(map(_as_sqlite_keeps, row)) for row in rows)
-    await driver.executemany(
-        f"INSERT INTO {model.__tablename__} ({', '.join(names)}) VALUES ({places})", kept
-    )
+    await driver.executemany(f"INSERT INTO {table} VALUES ({places})", records)  # noqa: S608
 
 
 def _as_sqlite_keeps(value: Any) -> Any:

@@ -138,7 +138,7 @@ async def measure(
 
 def settings_for(url: str, user_id: int) -> Settings:
     return Settings(
-        _env_file=None,  # type: ignore[call-arg]
+        _env_file=None,
         DATABASE_URL=SecretStr(url),
         DATABASE_URL_FILE=None,
         TRADE_HISTORY_USER_ID=user_id,

@@ -4,22 +4,22 @@ Counts are made here from the recorded fills, by cash paid and received, not by 
 """
 
 import shutil
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import DeclarativeBase
 
 from store.database import Store
 from store.demo import record_demo
 from store.edge import GRID, Fact, Verdict, judge, tally
 from store.models import (
     Account,
+    Base,
     Condition,
     Correction,
     Fill,
@@ -77,8 +77,8 @@ def ledger(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture
-def rows(ledger: Store) -> Callable[[], Awaitable[Rows]]:
-    return lambda: rows_of(ledger)
+async def rows(ledger: Store) -> Rows:
+    return await rows_of(ledger)
 
 
 async def rows_of(store: Store) -> Rows:
@@ -86,9 +86,8 @@ async def rows_of(store: Store) -> Rows:
     async with store.read() as session:
         found = {}
         for table in TABLES:
-            columns = table.__table__.columns
-            order = list(table.__table__.primary_key.columns)
-            answer = await session.execute(select(*columns).order_by(*order))
+            whole = Base.metadata.tables[table.__tablename__]
+            answer = await session.execute(select(whole).order_by(*whole.primary_key))
             found[table.__tablename__] = [
                 {name: value for name, value in row.items() if name not in CLOCK}
                 for row in answer.mappings()
@@ -96,7 +95,7 @@ async def rows_of(store: Store) -> Rows:
         return found
 
 
-def of_trade(rows: Rows, table: type[DeclarativeBase], number: int) -> list[Row]:
+def of_trade(rows: Rows, table: type[Base], number: int) -> list[Row]:
     return [row for row in rows[table.__tablename__] if row["trade_number"] == number]
 
 
@@ -113,7 +112,7 @@ def cash(rows: Rows) -> dict[int, Decimal]:
     multiplier = {
         (leg["trade_number"], leg["leg_number"]): leg["multiplier"] for leg in rows["legs"]
     }
-    total: dict[int, Decimal] = Counter()  # type: ignore[assignment]
+    total: dict[int, Decimal] = defaultdict(Decimal)
     for fill in rows["fills"]:
         number = fill["trade_number"]
         value = fill["price"] * fill["quantity"] * multiplier[number, fill["leg_number"]]
@@ -126,19 +125,19 @@ def verdicts(rows: Rows) -> dict[str, Verdict]:
     earned = cash(rows)
     book, cells = tally(
         Fact(
-            outcome=(
-                "win"
-                if earned[trade["number"]] > TOLERANCE
-                else "loss"
-                if earned[trade["number"]] < -TOLERANCE
-                else "breakeven"
-            ),
+            outcome=outcome(earned[trade["number"]]),
             ret=float(trade["return_on_risk"]),
             conditions=known_at_entry(rows, trade),
         )
         for trade in closed(rows, "live")
     )
     return {verdict.name: verdict for verdict in judge(book, cells).verdicts}
+
+
+def outcome(net: Decimal) -> Literal["win", "loss", "breakeven"]:
+    if abs(net) <= TOLERANCE:
+        return "breakeven"
+    return "win" if net > 0 else "loss"
 
 
 def known_at_entry(rows: Rows, trade: Row) -> frozenset[str]:
@@ -209,19 +208,15 @@ async def test_an_interrupted_recording_goes_on_where_it_stopped(store: Store) -
     assert len(rows["trades"]) == 50 + len(rows["corrections"])
 
 
-async def test_it_has_live_and_paper_trades_of_several_strategies_and_tickers(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-
-    assert len(closed(ledger, "live")) == 456
-    assert len(closed(ledger, "paper")) == 84
-    assert Counter(trade["status"] for trade in ledger["trades"]) == {
+async def test_it_has_live_and_paper_trades_of_several_strategies_and_tickers(rows: Rows) -> None:
+    assert len(closed(rows, "live")) == 456
+    assert len(closed(rows, "paper")) == 84
+    assert Counter(trade["status"] for trade in rows["trades"]) == {
         "closed": 540,
         "open": 8,
         "superseded": 1,
     }
-    trades = closed(ledger)
+    trades = closed(rows)
     assert {trade["ticker"] for trade in trades} == {
         "AAPL", "AMD", "MSFT", "NVDA", "PLTR", "SPY", "TSLA",
     }  # fmt: skip
@@ -231,104 +226,77 @@ async def test_it_has_live_and_paper_trades_of_several_strategies_and_tickers(
     assert {trade["outcome"] for trade in trades} == {"win", "loss", "breakeven"}
 
 
-async def test_it_has_every_way_in_which_trades_end_and_are_kept(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-
-    reasons = Counter(trade["exit_reason"] for trade in closed(ledger))
-    kinds = Counter(fill["kind"] for fill in ledger["fills"])
-    delivered = [leg["trade_number"] for leg in ledger["legs"] if leg["delivered"]]
+async def test_it_has_every_way_in_which_trades_end_and_are_kept(rows: Rows) -> None:
+    reasons = Counter(trade["exit_reason"] for trade in closed(rows))
+    kinds = Counter(fill["kind"] for fill in rows["fills"])
+    delivered = [leg["trade_number"] for leg in rows["legs"] if leg["delivered"]]
     assert kinds["expired"] == 2 * reasons["expired"] > 0
     assert kinds["assigned"] == reasons["assigned"] == len(delivered) > 0
     assert {"target", "stop", "trailing_stop", "signal", "time", "manual"} <= set(reasons)
     exits = Counter(
         (fill["trade_number"], fill["leg_number"])
-        for fill in ledger["fills"]
+        for fill in rows["fills"]
         if fill["fill_number"] > 1
     )
     assert Counter(exits.values())[2] >= 20  # Closed in two parts.
-    assert len({mark["trade_number"] for mark in ledger["snapshots"]}) >= 100
-    assert len(ledger["notes"]) >= 30
-    scored = [trade for trade in closed(ledger) if trade["scanner_score"] is not None]
-    assert 0.9 < len(scored) / len(closed(ledger)) < 1
+    assert len({mark["trade_number"] for mark in rows["snapshots"]}) >= 100
+    assert len(rows["notes"]) >= 30
+    scored = [trade for trade in closed(rows) if trade["scanner_score"] is not None]
+    assert 0.9 < len(scored) / len(closed(rows)) < 1
 
 
-async def test_open_trades_are_marked_and_have_an_unrealised_result(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-
-    for trade in ledger["trades"]:
+async def test_open_trades_are_marked_and_have_an_unrealised_result(rows: Rows) -> None:
+    for trade in rows["trades"]:
         if trade["status"] == "open":
             assert trade["unrealised_pnl"] is not None
-            assert of_trade(ledger, Snapshot, trade["number"])
+            assert of_trade(rows, Snapshot, trade["number"])
 
 
-async def test_one_trade_is_corrected_with_a_reason(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-
-    [correction] = ledger["corrections"]
-    by_number = {trade["number"]: trade for trade in ledger["trades"]}
+async def test_one_trade_is_corrected_with_a_reason(rows: Rows) -> None:
+    [correction] = rows["corrections"]
+    by_number = {trade["number"]: trade for trade in rows["trades"]}
     wrong, right = by_number[correction["number"]], by_number[correction["replacement"]]
     assert (wrong["status"], right["status"]) == ("superseded", "closed")
     assert wrong["net_pnl"] - right["net_pnl"] == 250 * right["quantity"]
     assert wrong["external_id"] == right["external_id"]
 
 
-async def test_every_result_is_the_cash_that_flowed(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-    flowed = cash(ledger)
+async def test_every_result_is_the_cash_that_flowed(rows: Rows) -> None:
+    flowed = cash(rows)
 
-    assert all(trade["net_pnl"] == flowed[trade["number"]] for trade in closed(ledger))
+    assert all(trade["net_pnl"] == flowed[trade["number"]] for trade in closed(rows))
 
 
-async def test_it_was_dealt_in_market_hours_in_order_of_entry(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-
-    for fill in ledger["fills"]:
+async def test_it_was_dealt_in_market_hours_in_order_of_entry(rows: Rows) -> None:
+    for fill in rows["fills"]:
         local = fill["filled_at"].astimezone(NEW_YORK)
         assert local.weekday() < 5
         assert (9, 30) <= (local.hour, local.minute) <= (16, 0)
-    corrected = {correction["replacement"] for correction in ledger["corrections"]}
-    entries = [trade["opened_at"] for trade in ledger["trades"] if trade["number"] not in corrected]
+    corrected = {correction["replacement"] for correction in rows["corrections"]}
+    entries = [trade["opened_at"] for trade in rows["trades"] if trade["number"] not in corrected]
     assert entries == sorted(entries)
     assert {str(moment.date())[:4] for moment in entries} == {"2025", "2026"}
 
 
-async def test_no_loss_is_much_larger_than_its_risk(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
+async def test_no_loss_is_much_larger_than_its_risk(rows: Rows) -> None:
     """Stops slip by cents, and fees come on top; nothing loses a tenth more than planned."""
-    ledger = await rows()
-
-    risked = [trade["r_multiple"] for trade in closed(ledger) if trade["r_multiple"] is not None]
+    risked = [trade["r_multiple"] for trade in closed(rows) if trade["r_multiple"] is not None]
     assert len(risked) > 450
     assert min(risked) > Decimal("-1.1")
 
 
-async def test_a_scanner_score_of_80_or_more_is_a_real_edge(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
+async def test_a_scanner_score_of_80_or_more_is_a_real_edge(rows: Rows) -> None:
     """These are the numbers of the README."""
-    found = verdicts(await rows())
+    found = verdicts(rows)
 
     assert said(found["scanner_score>=80"]) == ("supported", 107, 73, 28)
     supported = [name for name, verdict in found.items() if verdict.tier == "supported"]
     assert supported == ["scanner_score>=80"]
 
 
-async def test_a_ticker_that_wins_even_more_often_is_luck(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
+async def test_a_ticker_that_wins_even_more_often_is_luck(rows: Rows) -> None:
     """14 of 17 by chance alone: the ticker has no part in how trades are generated."""
-    found = verdicts(await rows())
+    found = verdicts(rows)
 
     lucky = found["ticker=PLTR"]
     assert said(lucky) == ("insufficient", 17, 14, 3)
@@ -339,28 +307,20 @@ async def test_a_ticker_that_wins_even_more_often_is_luck(
     assert lucky.p < 0.01  # Tested alone, it would have been called significant.
 
 
-async def test_short_premium_wins_often_and_loses_money(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-
-    assert said(verdicts(ledger)["strategy=put_credit_spread"]) == (
+async def test_short_premium_wins_often_and_loses_money(rows: Rows) -> None:
+    assert said(verdicts(rows)["strategy=put_credit_spread"]) == (
         "wins_but_loses_money", 80, 60, 20,
     )  # fmt: skip
-    earned = cash(ledger)
+    earned = cash(rows)
     spreads = [
         earned[trade["number"]]
-        for trade in closed(ledger, "live")
+        for trade in closed(rows, "live")
         if trade["strategy"] == "put_credit_spread"
     ]
     assert sum(spreads) < 0
 
 
-async def test_a_note_tries_to_instruct_the_reader(
-    rows: Callable[[], Awaitable[Rows]],
-) -> None:
-    ledger = await rows()
-
-    [hostile] = [note for note in ledger["notes"] if "IGNORE ALL" in note["body"]]
+async def test_a_note_tries_to_instruct_the_reader(rows: Rows) -> None:
+    [hostile] = [note for note in rows["notes"] if "IGNORE ALL" in note["body"]]
     assert hostile["author"] == "import"
     assert "\u202e" in hostile["body"]

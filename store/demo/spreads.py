@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from random import Random
 from typing import Any
 
-from store.demo.market import LAST_DAY, at, cents, market_hours, monthly_expiry, open_days
+from store.demo.market import LAST_DAY, at, cents, market_hours, monthly_expiry, open_days, tick
 from store.demo.options import Greeks, Option, quote, spot_for, together
 from store.demo.plans import End, Plan, Setup
 from store.demo.walk import moments_between, path
@@ -182,11 +182,11 @@ def _leap_partial(
     setup = package.setup
     if not setup.ends or package.contracts == 1 or change <= 0.25 or rng.random() < 0.5:
         return ()
-    moment = moments_between(setup.opened_at, setup.closed_at, 1)[0]
-    fill = package.fill(
-        package.options[0], cents(float(premium) * 1.2), moment, closing=True, contracts=1
+    price = tick(float(premium) * 1.2)
+    return tuple(
+        package.fill(package.options[0], price, moment, closing=True, contracts=1)
+        for moment in moments_between(setup.opened_at, setup.closed_at, 1)
     )
-    return (fill,)
 
 
 def call_debit_spread(setup: Setup, rng: Random) -> Plan:

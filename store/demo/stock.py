@@ -1,6 +1,7 @@
 """Swing trades in shares: bought or sold short, a stop at once, two to three risks to gain."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from math import sqrt
 from random import Random
@@ -35,7 +36,7 @@ def swing_stock(setup: Setup, rng: Random) -> Plan:
     levels = _levels(setup, rng)
     shares = max(2, round(rng.uniform(250, 600) / float(levels.risk) / 2) * 2)
     exit_price, reason = _exit(setup, levels, rng)
-    opening = _fill(levels.side, shares, levels.entry, setup, at_entry=True)
+    opening = _fill(levels.side, shares, levels.entry, setup.opened_at)
     entry = TradeEntry(
         **setup.said(),
         legs=(LegEntry(instrument="equity", fills=(opening,)),),
@@ -46,8 +47,8 @@ def swing_stock(setup: Setup, rng: Random) -> Plan:
     if not setup.ends:
         return Plan(entry, marks=marks)
     partial = _partial_exit(setup, levels, exit_price, shares // 2, rng)
-    left = shares - (shares // 2 if partial else 0)
-    closing = _fill(-levels.side, left, exit_price, setup, at_entry=False)
+    left = shares - len(partial) * (shares // 2)
+    closing = _fill(-levels.side, left, exit_price, setup.closed_at)
     return Plan(entry, partial, marks, ends=(End(ByFills(fills={1: (closing,)}), reason),))
 
 
@@ -85,19 +86,19 @@ def _partial_exit(
     """Half is sold at one risk, in some of the trades that go further."""
     if levels.side * (exit_price - levels.after(1)) <= 0 or rng.random() < 0.5:
         return ()
-    first = _fill(-levels.side, shares, levels.after(1), setup, at_entry=False)
     halfway = setup.opened_at + (setup.closed_at - setup.opened_at) / 2
-    return (
-        first.model_copy(update={"filled_at": moments_between(halfway, setup.closed_at, 1)[0]}),
+    return tuple(
+        _fill(-levels.side, shares, levels.after(1), moment)
+        for moment in moments_between(halfway, setup.closed_at, 1)
     )
 
 
-def _fill(side: int, shares: int, price: Decimal, setup: Setup, *, at_entry: bool) -> FillEntry:
+def _fill(side: int, shares: int, price: Decimal, moment: datetime) -> FillEntry:
     return FillEntry(
         side="buy" if side > 0 else "sell",
         quantity=Decimal(shares),
         price=price,
-        filled_at=setup.opened_at if at_entry else setup.closed_at,
+        filled_at=moment,
         fee=max(FEE_LEAST, FEE_PER_SHARE * shares),
     )
 

@@ -27,8 +27,7 @@ def moments_between(start: datetime, end: datetime, count: int) -> list[datetime
     """At most `count` moments after `start` and before `end`, at 15:30 on trading days."""
     spaced = (start + (end - start) * (step + 1) / (count + 1) for step in range(count))
     moments = {_at_half_past_three(moment) for moment in spaced}
-    inside = sorted(moment for moment in moments if start < moment < end)
-    return inside or [start + (end - start) / 2][:count]
+    return sorted(moment for moment in moments if start < moment < end)
 
 
 def _at_half_past_three(moment: datetime) -> datetime:

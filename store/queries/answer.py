@@ -10,7 +10,14 @@ from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+)
 
 from store.stats import Measures, Sums, measures
 
@@ -48,7 +55,8 @@ Money = Annotated[str, BeforeValidator(money)]
 MoneyOrNone = Annotated[str | None, BeforeValidator(money)]
 Plain = Annotated[str, BeforeValidator(plain)]
 PlainOrNone = Annotated[str | None, BeforeValidator(plain)]
-Ratio = Annotated[float | None, BeforeValidator(ratio)]
+# Rounded as it leaves, so that nothing is computed from a rounded ratio.
+Ratio = Annotated[float | None, PlainSerializer(ratio, when_used="json")]
 # For what is left out of an answer when there is nothing to say.
 Optional = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
 
@@ -95,6 +103,15 @@ class Rate(Part):
     @classmethod
     def of(cls, sums: Sums, **more: Any) -> Self:
         return cls(**_merged(sums, measures(sums)), **more)
+
+    def said(self) -> str:
+        """The win rate in words, with n and interval."""
+        if self.win_rate is None or self.win_rate_low is None or self.win_rate_high is None:
+            return f"no decided trade (n={self.n})"
+        return (
+            f"win rate {self.win_rate:.1%} (n={self.n}, 95% {self.win_rate_low:.1%}"
+            f" to {self.win_rate_high:.1%})"
+        )
 
 
 class Totals(Rate):

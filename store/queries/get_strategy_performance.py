@@ -84,19 +84,13 @@ async def get_strategy_performance(
 def _summary(asked: Asked, found: Performance, strategies: list[StrategyRate] | None) -> str:
     if asked.book is None or not found.n:
         return "No closed trades match."
-    rate = "no decided trade"
-    if found.win_rate is not None and found.win_rate_low is not None:
-        rate = (
-            f"win rate {found.win_rate:.1%} (95% {found.win_rate_low:.1%}"
-            f" to {found.win_rate_high:.1%})"
-        )
     compared = ""
     if strategies and len(strategies) > 1:
         compared = f" The best of {len(strategies)} strategies looks good by luck alone, too."
     return (
         f"{found.wins} wins, {found.losses} losses, {found.breakevens} break-even in"
         f" {found.n} closed {asked.book.mode} trades: net {found.net_pnl}"
-        f" {asked.book.currency}, {rate}.{compared}{asked.caveat}"
+        f" {asked.book.currency}, {found.said()}.{compared}{asked.caveat}"
     )
 
 
@@ -208,8 +202,7 @@ def _performance(asked: Asked) -> Performance:
     deviation = _deviation(n_r, row.own_r_sum, row.own_r_squares) if row else 0.0
     base = Totals.of(total)
     return Performance(
-        **base.model_dump(exclude={"profit_factor_reason"}),
-        profit_factor_reason=getattr(base, "profit_factor_reason", None),
+        **vars(base),
         n_r=n_r,
         expectancy_r=mean_r,
         sqn=sqn(n_r, mean_r, deviation) if mean_r is not None else None,
@@ -255,4 +248,4 @@ def _compared(limit: int, facts: Any) -> Select[Any]:
 
 def _strategy_rate(row: Any) -> StrategyRate:
     total = Totals.of(sums_of(row, "own_"))
-    return StrategyRate(**{**total.model_dump(), "strategy": row.own_strategy})
+    return StrategyRate(**vars(total), strategy=row.own_strategy)

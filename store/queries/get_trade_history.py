@@ -90,12 +90,9 @@ async def get_trade_history(
 def _summary(asked: Asked, totals: Totals, shown: int) -> str:
     if asked.book is None or not (totals.n or shown):
         return "No trades match."
-    rate = "no decided trade" if totals.win_rate is None else f"win rate {totals.win_rate:.1%}"
-    if totals.win_rate_low is not None:
-        rate += f" (95% {totals.win_rate_low:.1%} to {totals.win_rate_high:.1%})"
     return (
         f"{totals.n} closed {asked.book.mode} trades match: net {totals.net_pnl}"
-        f" {asked.book.currency}, {rate}; {shown} shown.{asked.caveat}"
+        f" {asked.book.currency}, {totals.said()}; {shown} shown.{asked.caveat}"
     )
 
 

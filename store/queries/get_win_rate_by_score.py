@@ -93,15 +93,6 @@ def _summary(asked: Asked, score: str, low: float, high: float, inside: Rate, re
     if not inside.n + rest.n:
         return f"None of {asked.sums.n} closed trades carries a {score} score.{asked.caveat}"
     return (
-        f"{score} score {low:g} to {high:g}: {_said(inside)}; the rest: {_said(rest)}."
+        f"{score} score {low:g} to {high:g}: {inside.said()}; the rest: {rest.said()}."
         f" The difference is described, not tested.{asked.caveat}"
-    )
-
-
-def _said(rate: Rate) -> str:
-    if rate.win_rate is None or rate.win_rate_low is None:
-        return f"no decided trade (n={rate.n})"
-    return (
-        f"{rate.win_rate:.1%} wins (n={rate.n}, 95% {rate.win_rate_low:.1%}"
-        f" to {rate.win_rate_high:.1%})"
     )

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,11 @@ async def test_the_inspector_lists_and_calls_every_tool(
     async with Client(build(store)) as client:
         tools = (await client.list_tools()).tools
     async with listening("streamable-http", database_url, tmp_path) as server:
-        targets = [[sys.executable, *SERVER], [server.url, "--transport", "http"]]
+        # The Inspector gives a program on stdio nothing of its own environment.
+        given = environment(database_url)
+        told = [f"{name}={given[name]}" for name in ("DATABASE_URL", "PYTHONPATH")]
+        on_stdio = [sys.executable, *SERVER, *chain.from_iterable(("-e", one) for one in told)]
+        targets = [on_stdio, [server.url, "--transport", "http"]]
         calls = [
             [*target, "--protocol-era", era, "--format", "json", *asked]
             for target in targets
@@ -79,6 +84,7 @@ async def test_the_inspector_lists_and_calls_every_tool(
 
     for call, (code, said) in zip(calls, outcomes, strict=True):
         assert code == 0, f"{' '.join(call)}: {said}"
+    assert all('"summary":"No' not in said for _code, said in outcomes)  # The ledger was read.
     listed = json.loads(outcomes[0][1])["result"]["tools"]
     assert [one["name"] for one in listed] == [one.name for one in tools]
 
