@@ -47,7 +47,7 @@ TOOLS = (
         f" (SELECT {COUNTS} {BOOK} AND ticker = $2) totals CROSS JOIN"
         " (SELECT number, strategy, structure, direction, opened_on, closed_on, quantity,"
         " entry_price, exit_price, net_pnl, outcome, exit_reason, closed_at"
-        f" {BOOK} AND ticker = $2 ORDER BY closed_at DESC, number DESC LIMIT 6) page",
+        f" {BOOK} AND ticker = $2 ORDER BY closed_at DESC, number DESC LIMIT 6) page",  # noqa: S608
         ("AAPL",),
         lambda rows: int(rows[0][0]),
     ),

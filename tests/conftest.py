@@ -21,7 +21,7 @@ TEMPLATE = "template_ledger"
 
 
 def settings_for(url: str) -> Settings:
-    return Settings(_env_file=None, DATABASE_URL=SecretStr(url))  # type: ignore[call-arg]
+    return Settings(_env_file=None, DATABASE_URL=SecretStr(url))
 
 
 def in_own_loop(work: Coroutine[Any, Any, Any]) -> None:

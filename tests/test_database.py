@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from store.database import Store
 from store.models import User
@@ -9,10 +10,13 @@ from store.schema import add_user
 
 
 async def test_a_block_that_raises_leaves_nothing_behind(store: Store) -> None:
-    with pytest.raises(RuntimeError, match="stop"):
+    async def write_and_stop() -> None:
         async with store.write() as session:
             await session.execute(update(User).values(ledger_version=9))
             raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        await write_and_stop()
 
     async with store.read() as session:
         assert await session.scalar(select(User.ledger_version)) == 0
@@ -27,8 +31,8 @@ async def test_what_a_block_wrote_is_there_for_the_next(store: Store) -> None:
 
 
 async def test_a_reader_cannot_write(store: Store) -> None:
-    with pytest.raises(Exception, match="(?i)read-?only"):
-        async with store.read() as session:
+    async with store.read() as session:
+        with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
             await session.execute(update(User).values(ledger_version=9))
 
 

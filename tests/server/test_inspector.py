@@ -18,6 +18,7 @@ from mcp import Client
 from mcp_server.server import build
 from store.database import Store
 from tests.ledger import record
+from tests.server.asking import answer_in
 from tests.server.examples import LEDGER, arguments_for
 from tests.server.running import ROOT, SERVER, environment, listening
 
@@ -33,9 +34,9 @@ def dialect() -> str:
 
 
 @pytest.fixture(scope="session")
-async def inspector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def inspector() -> Path:
     """The Inspector's program, installed once and kept beside pytest's own cache."""
-    folder = ROOT / ".pytest_cache" / "d" / PACKAGE.rsplit("@", 1)[-1].join(("inspector-", ""))
+    folder = ROOT / ".pytest_cache" / "d" / f"inspector-{PACKAGE.rsplit('@', 1)[-1]}"
     program = folder / "node_modules" / ".bin" / "mcp-inspector"
     if program.exists():
         return program
@@ -59,6 +60,7 @@ async def test_the_inspector_lists_and_calls_every_tool(
     await record(store, LEDGER)
     async with Client(build(store)) as client:
         tools = (await client.list_tools()).tools
+        answers = [await client.call_tool(one.name, arguments_for(one)) for one in tools]
     async with listening("streamable-http", database_url, tmp_path) as server:
         # The Inspector gives a program on stdio nothing of its own environment.
         given = environment(database_url)
@@ -82,11 +84,15 @@ async def test_the_inspector_lists_and_calls_every_tool(
 
         outcomes = await asyncio.gather(*map(outcome, calls))
 
-    for call, (code, said) in zip(calls, outcomes, strict=True):
-        assert code == 0, f"{' '.join(call)}: {said}"
-    assert all('"summary":"No' not in said for _code, said in outcomes)  # The ledger was read.
-    listed = json.loads(outcomes[0][1])["result"]["tools"]
-    assert [one["name"] for one in listed] == [one.name for one in tools]
+    for call, (code, output) in zip(calls, outcomes, strict=True):
+        assert code == 0, f"{' '.join(call)}: {output}"
+    said = [json.loads(output)["result"] for _code, output in outcomes]
+    summaries = [answer_in(answer)["summary"] for answer in answers]
+    while said:
+        listed, *called = said[: 1 + len(tools)]
+        del said[: 1 + len(tools)]
+        assert [one["name"] for one in listed["tools"]] == [one.name for one in tools]
+        assert [one["structuredContent"]["summary"] for one in called] == summaries
 
 
 LISTING = ["--method", "tools/list", "--strict"]
