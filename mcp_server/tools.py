@@ -224,24 +224,13 @@ def lean_schema(node: Any, shared: dict[str, dict[str, Any]]) -> Any:
         beside = {key: value for key, value in node.items() if key != "$ref"}
         own = {key: value for key, value in part.items() if key != "description"}
         return lean_schema(own | beside, shared)
-    lean = {
+    return {
         key: named(value, shared) if key == "properties" else lean_schema(value, shared)
         for key, value in node.items()
         if key not in ("title", "default")
     }
-    return without_simple_union(lean)
 
 
 def named(properties: dict[str, Any], shared: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Properties by name, where a name may well be 'title'."""
     return {name: lean_schema(one, shared) for name, one in properties.items()}
-
-
-def without_simple_union(node: dict[str, Any]) -> dict[str, Any]:
-    """`anyOf` one type or null, written as one type."""
-    match node.get("anyOf"):
-        case [{"type": str(kind)} as one, {"type": "null"}]:
-            beside = {key: value for key, value in node.items() if key != "anyOf"}
-            values = {"enum": [*one["enum"], None]} if "enum" in one else {}
-            return {**beside, **one, "type": [kind, "null"], **values}
-    return node

@@ -33,6 +33,9 @@ from store.schema import prepare
 from tests.conftest import NUMBERS, settings_for
 from tests.postgres_server import Server
 
+# The demo is recorded twice by the first test, some 1,300 commands each.
+pytestmark = pytest.mark.timeout(300)
+
 TABLES = (Account, Trade, Leg, Fill, Condition, Snapshot, Note, Correction)
 CLOCK = {"created_at", "recorded_at", "written_at", "made_at"}  # When it was recorded.
 NEW_YORK = ZoneInfo("America/New_York")
@@ -44,10 +47,12 @@ Rows = dict[str, list[Row]]
 @asynccontextmanager
 async def recorded(url: str) -> AsyncIterator[Store]:
     store = Store(settings_for(url))
-    await prepare(store)
-    await record_demo(store)
-    yield store
-    await store.close()
+    try:
+        await prepare(store)
+        await record_demo(store)
+        yield store
+    finally:
+        await store.close()
 
 
 @pytest.fixture(scope="module")

@@ -155,9 +155,8 @@ async def test_no_column_of_a_locked_trade_changes(client: Client, number: int) 
     )
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+async def test_no_status_is_flipped_and_no_trade_deleted(client: Client) -> None:
+    await client.refused(
         "UPDATE trades SET ticker = ticker WHERE number = 1",
         "UPDATE trades SET status = 'open' WHERE number = 1",
         "UPDATE trades SET status = 'superseded' WHERE number = 1",
@@ -179,10 +178,7 @@ async def test_no_column_of_a_locked_trade_changes(client: Client, number: int) 
         "UPDATE accounts SET mode = 'live'",
         "UPDATE accounts SET currency = 'EUR'",
         "UPDATE accounts SET account_id = 9",
-    ],
-)
-async def test_no_status_is_flipped_and_no_trade_deleted(client: Client, statement: str) -> None:
-    await client.refused(statement)
+    )
 
 
 async def test_no_locked_trade_is_replaced(client: Client) -> None:
@@ -281,34 +277,31 @@ async def test_no_table_is_emptied(client: Client) -> None:
         await client.refused(f"TRUNCATE {table} CASCADE")
 
 
-@pytest.mark.parametrize(
-    ("number", "replacement", "reason"),
-    [
-        (1, "NULL", "''"),
-        (1, "NULL", "NULL"),
-        (1, "1", "'itself'"),
-        (4, "2", "'an older one'"),
-        (1, "99", "'nothing'"),
-        (1, "4", "'what restates another'"),
-        (2, "4", "'an open one is not superseded'"),
-        (3, "NULL", "'already superseded'"),
-        (5, "NULL", "'already void'"),
-        (99, "NULL", "'no trade'"),
-    ],
-)
-async def test_a_correction_of_the_wrong_shape_is_refused(
-    client: Client, number: int, replacement: str, reason: str
-) -> None:
-    await client.refused(correction(number, replacement, reason))
+async def test_a_correction_of_the_wrong_shape_is_refused(client: Client) -> None:
+    await client.refused(
+        correction(1, "NULL", "''"),
+        correction(1, "NULL", "NULL"),
+        correction(1, "1", "'itself'"),
+        correction(4, "2", "'an older one'"),
+        correction(1, "99", "'nothing'"),
+        correction(1, "4", "'what restates another'"),
+        correction(2, "4", "'an open one is not superseded'"),
+        correction(3, "NULL", "'already superseded'"),
+        correction(5, "NULL", "'already void'"),
+        correction(99, "NULL", "'no trade'"),
+    )
 
 
-@pytest.mark.parametrize("policy", ["OR REPLACE", "OR IGNORE", "OR FAIL"])
-async def test_no_correction_is_slipped_past_the_guards(client: Client, policy: str) -> None:
+async def test_no_correction_is_slipped_past_the_guards(client: Client) -> None:
     if not client.sqlite:
         pytest.skip("PostgreSQL has no such INSERT")
-    for number, replacement in ((3, "NULL"), (1, "99"), (2, "4"), (1, "4")):
-        said = correction(number, replacement, "'hidden'")
-        await client.refused(said.replace("INSERT", f"INSERT {policy}"))
+    await client.refused(
+        *(
+            correction(number, replacement, "'hidden'").replace("INSERT", f"INSERT OR {policy}")
+            for policy in ("REPLACE", "IGNORE", "FAIL")
+            for number, replacement in ((3, "NULL"), (1, "99"), (2, "4"), (1, "4"))
+        )
+    )
 
 
 def correction(number: int, replacement: str, reason: str) -> str:

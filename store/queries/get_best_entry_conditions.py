@@ -164,8 +164,8 @@ def _summary(asked: Asked, found: Verdicts, avoid: bool) -> str:
     against = "losing" if avoid else "winning"
     if any(counts.values()):
         said = (
-            f"{counts['supported']} conditions are supported and {counts['suggestive']}"
-            f" suggestive of {against}."
+            f"Conditions that go with {against}: {counts['supported']} supported,"
+            f" {counts['suggestive']} suggestive."
         )
     else:
         said = (
