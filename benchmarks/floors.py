@@ -22,6 +22,10 @@ COUNTS = (
     " count(*) FILTER (WHERE outcome = 'loss') AS losses,"
     " sum(gross_pnl) AS gross, sum(fees) AS fees, sum(net_pnl) AS net"
 )
+LINE = (
+    "number, strategy, structure, direction, opened_on, closed_on, quantity, entry_price,"
+    " exit_price, net_pnl, outcome, exit_reason"
+)
 BOOK = "FROM trades WHERE user_id = $1 AND mode = 'live' AND status = 'closed'"
 
 
@@ -43,11 +47,10 @@ TOOLS = (
     Tool(
         "get_trade_history",
         {"ticker": "AAPL"},
-        "SELECT * FROM"
-        f" (SELECT {COUNTS} {BOOK} AND ticker = $2) totals CROSS JOIN"
-        " (SELECT number, strategy, structure, direction, opened_on, closed_on, quantity,"
-        " entry_price, exit_price, net_pnl, outcome, exit_reason, closed_at"
-        f" {BOOK} AND ticker = $2 ORDER BY closed_at DESC, number DESC LIMIT 6) page",  # noqa: S608
+        f"WITH totals AS (SELECT {COUNTS} {BOOK} AND ticker = $2),"  # noqa: S608
+        f" page AS (SELECT {LINE} {BOOK} AND ticker = $2"
+        " ORDER BY closed_at DESC, number DESC LIMIT 6)"
+        " SELECT * FROM totals CROSS JOIN page",
         ("AAPL",),
         lambda rows: int(rows[0][0]),
     ),

@@ -10,10 +10,12 @@ identity is the predicate that every statement carries.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -26,6 +28,14 @@ from store.settings import Settings
 
 ROLE = "trade_history_app"
 BUSY_SECONDS = 30
+# What a driver raises when the other side has gone.
+DROPPED = (
+    ConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
 
@@ -63,8 +73,8 @@ class Store:
         self, user_id: int | None, *, write: bool
     ) -> AsyncIterator[AsyncSession]:
         user = int(self.settings.user_id if user_id is None else user_id)
-        async with open_connection(self.engine, self.database) as connection:
-            await _begin(connection, self._opening(user, write=write))
+        opening = self._opening(user, write=write)
+        async with open_connection(self.engine, self.database, opening) as connection:
             yield AsyncSession(connection, expire_on_commit=False, info={"user_id": user})
             await commit(connection)
 
@@ -96,7 +106,9 @@ def create_engine(settings: Settings) -> AsyncEngine:
     """An engine in autocommit, for the doors above say BEGIN and COMMIT themselves."""
     database = settings.database()
     if database.path is not None:
-        database.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A folder that cannot be made is said at the first connection, not here.
+        with suppress(OSError):
+            database.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     in_memory = database.dialect == "sqlite" and database.path is None
     engine = create_async_engine(
         database.url,
@@ -134,29 +146,74 @@ def _pragmas(connection: Any, _record: Any) -> None:
 
 @asynccontextmanager
 async def open_connection(
-    engine: AsyncEngine, database: Database
+    engine: AsyncEngine, database: Database, opening: Sequence[str] = ()
 ) -> AsyncIterator[AsyncConnection]:
-    """A connection, or a sentence that says why there is none.
+    """A connection on which `opening` was said, or a sentence that says why there is none.
 
     Whatever the block began and did not commit is rolled back; a connection that cannot
     say ROLLBACK is thrown away.
     """
+    connection = await _connect(engine, database)
     try:
-        connection = await engine.connect()
+        try:
+            await _open(connection, opening)
+        except DROPPED:
+            # The server hung up while the connection waited, and so it did on the others.
+            await connection.invalidate()
+            await connection.close()
+            await engine.dispose()
+            connection = await _connect(engine, database)
+            await _open(connection, opening)
+        yield connection
+    except (DBAPIError, *DROPPED) as error:
+        if (reason := _why_it_failed(error)) is None:
+            raise
+        raise Unavailable(f"The store {database.name} {reason}") from None
+    finally:
+        await asyncio.shield(_give_back(connection))
+
+
+async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
+    try:
+        return await engine.connect()
     except PoolTimeout:
         raise Unavailable(
             f"The store is busy: no connection became free in {BUSY_SECONDS} seconds."
         ) from None
     except (DBAPIError, OSError, TimeoutError) as error:
         raise _unreachable(error, database) from None
+
+
+async def _open(connection: AsyncConnection, opening: Sequence[str]) -> None:
     try:
-        yield connection
-    finally:
-        await asyncio.shield(_give_back(connection))
+        await say(connection, opening)
+    except asyncpg.PostgresError as error:
+        # The role is missing, or may not be taken.
+        if error.sqlstate in ("22023", "42704", "42501"):
+            raise Unavailable(
+                f"The database has no usable role {ROLE}: run `trade-history migrate`."
+            ) from None
+        raise
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        raise Unavailable(
+            f"The store is busy: another program has been writing to it for {BUSY_SECONDS} seconds."
+        ) from None
+
+
+def _why_it_failed(error: BaseException) -> str | None:
+    """What happened to a connection under way; None if the fault is not the connection's."""
+    state = getattr(getattr(error, "driver_exception", error), "sqlstate", None)
+    if state == "57014":
+        return "took too long to answer and was stopped; ask for less, or raise the limit."
+    if isinstance(error, DROPPED) or getattr(error, "connection_invalidated", False):
+        return "broke off; a write may be repeated safely under the same key."
+    return None
 
 
 async def _give_back(connection: AsyncConnection) -> None:
-    if not connection.invalidated:
+    if not (connection.invalidated or connection.closed):
         try:
             if await _in_transaction(connection):
                 await say(connection, ["ROLLBACK"])
@@ -169,6 +226,8 @@ async def _in_transaction(connection: AsyncConnection) -> bool:
     raw: Any = (await connection.get_raw_connection()).driver_connection
     if connection.dialect.name == "sqlite":
         return bool(raw.in_transaction)
+    if raw.is_closed():
+        raise asyncpg.InterfaceError("the connection is closed")
     return bool(raw.is_in_transaction())
 
 
@@ -191,24 +250,12 @@ def _unreachable(error: BaseException, database: Database) -> Unavailable:
     return Unavailable(f"The store {database.name} is unreachable: {reason}.")
 
 
-async def _begin(connection: AsyncConnection, opening: list[str]) -> None:
-    try:
-        await say(connection, opening)
-    except Exception as error:
-        # The role is missing, or may not be taken.
-        if getattr(error, "sqlstate", None) in ("22023", "42704", "42501"):
-            raise Unavailable(
-                f"The database has no usable role {ROLE}: run `trade-history migrate`."
-            ) from None
-        raise
-
-
 async def commit(connection: AsyncConnection) -> None:
     """Make what the transaction did durable."""
     await say(connection, ["COMMIT"])
 
 
-async def say(connection: AsyncConnection, statements: list[str]) -> None:
+async def say(connection: AsyncConnection, statements: Sequence[str]) -> None:
     """Say statements to the driver itself: several in one text make one round trip."""
     raw: Any = (await connection.get_raw_connection()).driver_connection
     for statement in statements:

@@ -48,6 +48,11 @@ class Leg:
         return replace(self, fills=(*self.fills, *more))
 
 
+def plain(value: Decimal) -> str:
+    """A number as one says it: 2, not 2.00000000."""
+    return f"{value.normalize():f}"
+
+
 def as_fill(fill: FillEntry) -> pnl.Fill:
     return pnl.Fill(fill.side, fill.quantity, fill.price, fill.filled_at, fill.fee)
 
@@ -105,7 +110,7 @@ def positions_of(legs: Sequence[Leg]) -> dict[int, pnl.Position]:
             found[leg.number] = leg.position
         except pnl.FlipsError as error:
             raise Invalid(
-                f"The fills of leg {leg.number} close {error.excess} more than is open; the"
+                f"The fills of leg {leg.number} close {plain(error.excess)} more than is open; the"
                 " rest belongs to a trade of its own."
             ) from None
     return found

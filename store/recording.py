@@ -28,6 +28,7 @@ from store.derived import (
     check_size,
     facts,
     leg_of,
+    plain,
     positions_of,
     trade_result,
 )
@@ -103,8 +104,8 @@ async def add_fill(
     if excess := _excess(leg, fill):
         if len(legs) > 1:
             raise Invalid(
-                f"The fill of {fill.quantity} closes {excess} more than leg {leg_number} of"
-                f" trade {number} holds; record the rest as a trade of its own."
+                f"The fill of {plain(fill.quantity)} closes {plain(excess)} more than leg"
+                f" {leg_number} of trade {number} holds; record the rest as a trade of its own."
             )
         fill, rest = _split(fill, fill.quantity - excess)
         flipped = await _open_rest(session, command, trade, leg, rest)
@@ -559,7 +560,9 @@ def _delivered(
         raise Invalid(f"Leg {how.leg} of trade {number} is not an open option.")
     contracts = how.quantity or abs(held)
     if contracts > abs(held):
-        raise Invalid(f"{contracts} contracts are more than the {abs(held)} that are open.")
+        raise Invalid(
+            f"{plain(contracts)} contracts are more than the {plain(abs(held))} that are open."
+        )
     # A long call and a short put receive shares, a long put and a short call deliver them.
     buys = (held > 0) == (option.option_type == "call")
     shares = next((leg for leg in legs if leg.instrument == "equity"), None)

@@ -103,7 +103,7 @@ class Asked:
         book = self.book
         return Scope(
             filters=self.filters.said(),
-            mode=book.mode if book else None,  # type: ignore[arg-type]
+            mode=self.filters.mode or (book.mode if book else None),  # type: ignore[arg-type]
             currency=book.currency if book else None,
             zone=book.zone if book else None,
             first=book.first if book else None,

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.errors import Invalid
 from store.models import Account, Strategy, Trade
+from store.records import storable
 from store.vocabulary import name_key
 
 A = TypeVar("A")
@@ -47,6 +48,11 @@ class Filters:
     until: Annotated[str | NONE, Field(description="The same, exclusive")] = None
     outcome: Literal["win", "loss", "breakeven"] | NONE = None
     status: Annotated[Status | NONE, Field(description="Default: closed")] = None
+
+    def __post_init__(self) -> None:
+        for name in ("ticker", "strategy", "account", "structure"):
+            if not storable(getattr(self, name) or ""):
+                raise Invalid(f"{name} has a NUL or a lone surrogate; plain text is accepted.")
 
     def said(self) -> dict[str, str]:
         """The filters as they are applied."""
@@ -115,7 +121,7 @@ def day_or_moment(name: str, value: str) -> date | datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not 1900 <= moment.year < 2200:
         raise Invalid(
             f"{name} is {text[:40]!r}; a day (2026-01-31) or a moment with its offset"
             " (2026-01-31T15:30:00-05:00) is accepted."

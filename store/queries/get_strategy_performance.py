@@ -1,5 +1,6 @@
 """How has a strategy done, and how sure can one be?"""
 
+from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any
 
@@ -206,7 +207,7 @@ def _performance(asked: Asked) -> Performance:
         n_r=n_r,
         expectancy_r=mean_r,
         sqn=sqn(n_r, mean_r, deviation) if mean_r is not None else None,
-        max_drawdown=(row.own_drawdown if row else None) or 0,  # type: ignore[arg-type]
+        max_drawdown=(row.own_drawdown if row else None) or Decimal(0),  # type: ignore[arg-type]
         win_streak=Streak(length=won, chance=_chance(won, decided, rate)),
         loss_streak=Streak(length=lost, chance=_chance(lost, decided, 1 - rate)),
         holding_hours_wins=_hours(row, "win"),

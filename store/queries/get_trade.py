@@ -126,7 +126,7 @@ class OneTrade(Answer):
 async def get_trade(
     session: AsyncSession,
     filters: Filters,
-    number: Annotated[int, Field(ge=1, description="The trade's number")],
+    number: Annotated[int, Field(ge=1, le=1_000_000_000, description="The trade's number")],
     marks: Annotated[int, Field(ge=0, le=PATH, description="Latest snapshots to list")] = 5,
     notes: Annotated[bool, Field(description="Include journal notes (untrusted text)")] = False,
 ) -> OneTrade:
@@ -152,7 +152,7 @@ async def get_trade(
         corrections=[CorrectionFound(**found) for found in row.corrections],
         worst_mark=min(values, default=None),
         best_mark=max(values, default=None),
-        marks=[Mark(**mark) for mark in row.marks[len(row.marks) - marks :]],
+        marks=[Mark(**mark) for mark in row.marks[max(0, len(row.marks) - marks) :]],
         notes=[_note(note) for note in row.notes[-NOTES:]] if notes else None,
     )
 

@@ -4,6 +4,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -72,7 +73,7 @@ async def get_trade_history(
     page by page. For one whole trade use get_trade."""
     if filters.status not in (None, "closed") and order in ("worst", "best"):
         raise Invalid(f"order {order} needs closed trades; newest or oldest is accepted here.")
-    after = _read_cursor(cursor, order) if cursor else None
+    after = _read_cursor(cursor, order, filters) if cursor else None
     asked = await ask(session, filters, lambda facts: _page(filters, order, limit, after, facts))
     page, more = asked.rows[:limit], len(asked.rows) > limit
     totals = Totals.of(asked.sums)
@@ -83,7 +84,7 @@ async def get_trade_history(
         provenance=asked.provenance(),
         totals=totals,
         trades=[_line(row, filters, response_format) for row in page],
-        next_cursor=_cursor(page[-1], order) if more else None,
+        next_cursor=_cursor(page[-1], order, filters) if more else None,
     )
 
 
@@ -152,26 +153,30 @@ def _line(row: Any, filters: Filters, response_format: str) -> TradeLine:
     return TradeLine(**values)
 
 
-def _cursor(row: Any, order: Order) -> str:
+def _cursor(row: Any, order: Order, filters: Filters) -> str:
     value = row.own_order_key
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return urlsafe_b64encode(json.dumps([order, text, row.own_number]).encode()).decode()
+    made = [text, row.own_number]
+    return urlsafe_b64encode(json.dumps([*made, _seal(made, order, filters)]).encode()).decode()
 
 
-def _read_cursor(cursor: str, order: Order) -> tuple[Any, int]:
+def _seal(made: list[Any], order: Order, filters: Filters) -> str:
+    """What tells a cursor of this list from an altered one, or one of another list."""
+    return sha256(json.dumps([made, order, filters.said()]).encode()).hexdigest()[:12]
+
+
+def _read_cursor(cursor: str, order: Order, filters: Filters) -> tuple[Any, int]:
     """The key and number after which the page begins.
 
     Raises:
-        Invalid: it is no cursor of this order.
+        Invalid: it is no cursor of this list in this order.
     """
     try:
-        made_for, text, number = json.loads(urlsafe_b64decode(cursor.encode()))
+        text, number, seal = json.loads(urlsafe_b64decode(cursor.encode()))
+        if seal != _seal([text, number], order, filters):
+            raise ValueError
         value = Decimal(text) if order in ("worst", "best") else datetime.fromisoformat(text)
-        if made_for != order or not isinstance(number, int):
-            raise ValueError
-        if isinstance(value, datetime) and value.tzinfo is None:
-            raise ValueError
-    except (ValueError, TypeError, ArithmeticError):
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
         raise Invalid(
             f"The cursor is not one of this list in order {order}; pass next_cursor as it was"
             " given, with the same arguments."

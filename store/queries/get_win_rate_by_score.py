@@ -1,12 +1,13 @@
 """Do trades with a score in this range win more often than the rest of the book?"""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from sqlalchemy import Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.columns import PRICE_DIGITS
 from store.errors import Invalid
 from store.models import Trade
 from store.queries.answer import Answer, Rate
@@ -71,7 +72,7 @@ def _by_band(score: str, low: float, high: float, facts: Any) -> Select[Any]:
     """Sums by band and by whether the score is in the range; no band is no score."""
     column = Trade.scanner_score if score == "scanner" else Trade.ai_score
     band = case(*((column >= Decimal(start), start) for start, _ in reversed(BANDS)), else_=None)
-    within = and_(column >= Decimal(str(low)), column <= Decimal(str(high)))
+    within = and_(column >= _kept(low, ROUND_CEILING), column <= _kept(high, ROUND_FLOOR))
     inside = case((within, 1), else_=0)
     grouped = (
         select(band.label("band"), inside.label("inside"), *sums())
@@ -81,6 +82,11 @@ def _by_band(score: str, low: float, high: float, facts: Any) -> Select[Any]:
     )
     place = func.row_number().over(order_by=(grouped.c.band, grouped.c.inside))
     return select(place.label("position"), *grouped.c)
+
+
+def _kept(bound: float, rounding: str) -> Decimal:
+    """A bound among the values that a score can have."""
+    return Decimal(str(bound)).quantize(Decimal(1).scaleb(-PRICE_DIGITS), rounding=rounding)
 
 
 def _sum(asked: Asked, kept: Any) -> Sums:

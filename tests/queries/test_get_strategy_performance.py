@@ -1,8 +1,8 @@
 """get_strategy_performance: how a strategy has done, and how sure one can be."""
 
 import csv
+import shutil
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ import pytest
 from store.database import Store
 from store.importers import read
 from store.importing import import_file
+from store.schema import prepare
 from tests.conftest import in_own_loop, settings_for
 from tests.ledger import record
 from tests.postgres_server import Server
@@ -53,22 +54,62 @@ def rows() -> list[Row]:
     return sorted(found, key=lambda row: (row.closed, row.line))
 
 
-async def import_sample(store: Store) -> None:
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "whole": ("get_strategy_performance", {}),
+    "strategy": ("get_strategy_performance", {"strategy": "0dte pcs - ema entry"}),
+    "history": ("get_trade_history", {"limit": 20, "response_format": "detailed"}),
+    "worst": ("get_trade_history", {"limit": 20, "order": "worst"}),
+    "score": ("get_win_rate_by_score", {}),
+    "conditions": ("get_best_entry_conditions", {"limit": 30}),
+    "overview": ("get_overview", {}),
+    "trade": ("get_trade", {"number": 100}),
+}
+
+
+async def answers_of(url: str) -> dict[str, dict[str, Any]]:
+    """The answers of all calls on the imported log, by the name of the call."""
+    store = Store(settings_for(url))
+    await prepare(store)
     async with store.write() as session:
         await import_file(session, read(SAMPLE))
+    answers = {name: await ask(store, tool, **given) for name, (tool, given) in CALLS.items()}
+    await store.close()
+    for answer in answers.values():
+        del answer["provenance"]["as_of"]
+    return answers
+
+
+@pytest.fixture(scope="module")
+def sample(
+    server: Server,
+    postgres_template: str,
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """What each database answers; importing once is enough."""
+    if not SAMPLE.exists():
+        pytest.skip("the sample is not there")
+    path, name, found = tmp_path_factory.mktemp("sample") / "trades.db", "ledger_sample", {}
+
+    async def run() -> None:
+        found["sqlite"] = await answers_of(f"sqlite:///{path}")
+        await server.create_database(name, postgres_template)
+        found["postgresql"] = await answers_of(server.url(name))
+        await server.drop_database(name)
+
+    shutil.copy(sqlite_template, path)
+    in_own_loop(run())
+    return found
 
 
 @pytest.fixture
-async def answer(store: Store) -> dict[str, Any]:
+def answer(sample: dict[str, dict[str, dict[str, Any]]], dialect: str) -> dict[str, Any]:
     """The whole log's performance, asked through the tool."""
-    if not SAMPLE.exists():
-        pytest.skip("the sample is not there")
-    await import_sample(store)
-    return await ask(store, "get_strategy_performance")
+    return sample[dialect]["whole"]
 
 
-async def test_a_real_log_answers_what_its_own_program_says(answer: dict[str, Any]) -> None:
-    """386 wins, losses and break-evens counted by the broker's program."""
+def test_a_real_log_answers_what_its_own_program_says(answer: dict[str, Any]) -> None:
+    """Figures of the broker's own program."""
     found = answer["overall"]
 
     counts = (found["n"], found["wins"], found["breakevens"], found["losses"])
@@ -78,7 +119,7 @@ async def test_a_real_log_answers_what_its_own_program_says(answer: dict[str, An
     assert found["win_rate"] == 0.4856
 
 
-async def test_a_real_log_has_the_money_of_a_plain_sum(answer: dict[str, Any]) -> None:
+def test_a_real_log_has_the_money_of_a_plain_sum(answer: dict[str, Any]) -> None:
     found, nets = answer["overall"], [row.net for row in rows()]
     won = [net for net in nets if net > 0]
     lost = [-net for net in nets if net < 0]
@@ -92,14 +133,14 @@ async def test_a_real_log_has_the_money_of_a_plain_sum(answer: dict[str, Any]) -
     assert found["win_rate_all"] == round(len(won) / len(nets), 4)
 
 
-async def test_a_real_log_has_the_drawdown_of_its_equity_curve(answer: dict[str, Any]) -> None:
+def test_a_real_log_has_the_drawdown_of_its_equity_curve(answer: dict[str, Any]) -> None:
     equity = [Decimal(0), *accumulate(row.net for row in rows())]
     falls = [value - peak for value, peak in zip(equity, accumulate(equity, max), strict=True)]
 
     assert Decimal(answer["overall"]["max_drawdown"]) == min(falls)
 
 
-async def test_a_real_log_has_the_streaks_of_its_rows(answer: dict[str, Any]) -> None:
+def test_a_real_log_has_the_streaks_of_its_rows(answer: dict[str, Any]) -> None:
     decided = [row.net > 0 for row in rows() if row.net]
     runs = [(won, len(list(run))) for won, run in groupby(decided)]
 
@@ -109,7 +150,7 @@ async def test_a_real_log_has_the_streaks_of_its_rows(answer: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(("field", "sign"), [("wins", 1), ("losses", -1)])
-async def test_a_real_log_has_the_quartiles_of_its_holding_times(
+def test_a_real_log_has_the_quartiles_of_its_holding_times(
     answer: dict[str, Any], field: str, sign: int
 ) -> None:
     """The standard library's inclusive quartiles are Hyndman & Fan's type 7."""
@@ -121,7 +162,7 @@ async def test_a_real_log_has_the_quartiles_of_its_holding_times(
     assert answer["overall"][f"holding_hours_{field}"] == pytest.approx(quartiles, abs=0.0501)
 
 
-async def test_a_real_log_compares_its_strategies_to_the_whole(answer: dict[str, Any]) -> None:
+def test_a_real_log_compares_its_strategies_to_the_whole(answer: dict[str, Any]) -> None:
     each = answer["strategies"]
 
     assert sum(one["n"] for one in each) == answer["overall"]["n"]
@@ -131,47 +172,11 @@ async def test_a_real_log_compares_its_strategies_to_the_whole(answer: dict[str,
     assert nets == sorted(nets, reverse=True)
 
 
-@pytest.fixture
-def both(
-    server: Server, postgres_template: str, sqlite_template: Path, tmp_path: Path
-) -> Iterator[list[str]]:
-    """A database of each kind."""
-    if not SAMPLE.exists():
-        pytest.skip("the sample is not there")
-    path, name = tmp_path / "both.db", "ledger_both"
-    path.write_bytes(sqlite_template.read_bytes())
-    in_own_loop(server.create_database(name, postgres_template))
-    yield [f"sqlite:///{path}", server.url(name)]
-    in_own_loop(server.drop_database(name))
-
-
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [
-        ("get_strategy_performance", {}),
-        ("get_strategy_performance", {"strategy": "0dte pcs - ema entry"}),
-        ("get_trade_history", {"limit": 20, "response_format": "detailed"}),
-        ("get_trade_history", {"limit": 20, "order": "worst"}),
-        ("get_win_rate_by_score", {}),
-        ("get_best_entry_conditions", {"limit": 30}),
-        ("get_overview", {}),
-        ("get_trade", {"number": 100}),
-    ],
-)
-async def test_both_databases_answer_alike(
-    both: list[str], tool: str, arguments: dict[str, Any]
+@pytest.mark.parametrize("call", CALLS)
+def test_both_databases_answer_alike(
+    sample: dict[str, dict[str, dict[str, Any]]], call: str
 ) -> None:
-    answers = []
-    for url in both:
-        store = Store(settings_for(url))
-        await ask(store, "get_overview")  # Makes the local user.
-        await import_sample(store)
-        answers.append(await ask(store, tool, **arguments))
-        await store.close()
-
-    for answer in answers:
-        del answer["provenance"]["as_of"]
-    assert answers[0] == answers[1]
+    assert sample["sqlite"][call] == sample["postgresql"][call]
 
 
 def twelve() -> str:

@@ -86,7 +86,6 @@ async def test_a_wrong_password_is_said_without_it(server: Server, postgres_url:
     assert "canary" not in text_in(result)
 
 
-@pytest.mark.xfail(reason="store.database keeps connections that the server has closed")
 @pytest.mark.parametrize("dialect", ["postgresql"])
 async def test_it_recovers_when_the_database_has_dropped_its_connections(
     store: Store, database_url: str
