@@ -591,8 +591,9 @@ def lock_sqlite() -> None:
     )  # fmt: skip
     keys = {"external_id": " AND t.source = NEW.source", "broker_order_id": ""}
     for name, more in keys.items():
+        # The first test of the status is the partial index's own, which makes it usable.
         taken = f"""EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
-            AND t.status = 'closed' AND NEW.status IN ('open', 'closed')
+            AND t.status IN ('open', 'closed') AND t.status = 'closed' AND NEW.status IN ('open', 'closed')
             AND t.account_id = NEW.account_id AND t.{name} = NEW.{name}{more}"""
         word = f"trade_locked: {name} is taken"
         _sqlite_guard("trades", "INSERT", f"replace_{name}", f"{taken})", word)
