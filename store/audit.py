@@ -103,8 +103,8 @@ async def _replay(session: AsyncSession, command: Command) -> Recorded | None:
         return None
     if request.content_hash != command.content_hash:
         raise Conflict(
-            f"The key of this {command.name} was used before with other content; a new write"
-            " needs a new key."
+            f"This {command.name} was recorded before under the same key with other content."
+            " What is recorded is restated by correct_trade; something new needs a new key."
         )
     return Recorded(**{**json.loads(request.result), "replayed": True})
 

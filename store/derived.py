@@ -174,9 +174,8 @@ def facts(
 
 def check_size(name: str, value: Decimal | None, digits: int) -> None:
     """Refuse a result that 64 bits cannot keep."""
-    largest = Decimal(LARGEST).scaleb(-digits)
-    if value is not None and abs(value) > largest:
-        raise Invalid(f"The {name} would be {value}; up to {largest} can be kept.")
+    if value is not None and abs(value) > Decimal(LARGEST).scaleb(-digits):
+        raise Invalid(f"The {name} would be {value:.0f}, which is beyond what is kept.")
 
 
 def _risk(

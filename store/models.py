@@ -22,7 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from store.columns import Count, Day, Moment, Money, Number, Small, Words
 
 ONE = 100_000_000  # 1.0 as prices, quantities and scores are kept
-STRICT = {"sqlite_strict": True}
+STRICT = {"sqlite_strict": True, "sqlite_with_rowid": False}
 
 
 def one_of(column: str, *words: str) -> CheckConstraint:

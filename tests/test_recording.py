@@ -400,9 +400,9 @@ async def test_a_retry_answers_what_exists(book: Store) -> None:
 async def test_a_key_used_for_something_else_is_a_conflict(book: Store) -> None:
     await keyed(book, "k")
 
-    with pytest.raises(Conflict, match="was used before with other content"):
+    with pytest.raises(Conflict, match="was recorded before under the same key with other content"):
         await keyed(book, "k", price="11")
-    with pytest.raises(Conflict, match="was used before with other content"):
+    with pytest.raises(Conflict, match="was recorded before under the same key with other content"):
         async with book.write() as session:
             await add_note(session, 1, "a note", key="k")
 
@@ -467,7 +467,8 @@ def test_more_decimals_than_are_kept_are_rounded_half_even(said: str, kept: str)
         ({"instrument": "equity", "fills": [fill("buy 1 @ 1"), fill("sell 3 @ 1")]},
          "close 2 more than is open"),
         ({"instrument": "equity", "fills": [fill("buy 90000000000 @ 1000"),
-                                            fill("sell 90000000000 @ 2000")]}, "up to"),
+                                            fill("sell 90000000000 @ 2000")]},
+         "beyond what is kept"),
     ],
 )  # fmt: skip
 async def test_a_leg_that_is_no_instrument_is_refused(

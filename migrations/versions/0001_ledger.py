@@ -69,7 +69,14 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.execute(f"DROP TABLE {table}" + (" CASCADE" if postgresql_ else ""))
     if postgresql_:
-        for function in ("refuse", "guard_trade", "guard_part", "correct_trade", "guard_account"):
+        for function in (
+            "refuse",
+            "guard_trade",
+            "guard_part",
+            "correct_trade",
+            "guard_account",
+            "guard_user",
+        ):
             op.execute(f"DROP FUNCTION {function}")
 
 
@@ -513,6 +520,19 @@ def lock_postgresql() -> None:
             END IF;
             RETURN NEW;
         END $$""")
+    op.execute(f"""
+        CREATE FUNCTION guard_user() RETURNS trigger LANGUAGE plpgsql {path} AS $$ BEGIN
+            IF NEW.user_id <> OLD.user_id OR NEW.last_account < OLD.last_account
+                OR NEW.last_trade < OLD.last_trade OR NEW.last_audit < OLD.last_audit
+                OR NEW.ledger_version < OLD.ledger_version THEN
+                RAISE EXCEPTION 'user_locked: the counters of a user only rise'
+                    USING ERRCODE = 'restrict_violation', CONSTRAINT = 'user_locked';
+            END IF;
+            RETURN NEW;
+        END $$""")
+    op.execute("""
+        CREATE TRIGGER guard BEFORE UPDATE ON users
+            FOR EACH ROW EXECUTE FUNCTION guard_user()""")
     op.execute("""
         CREATE TRIGGER guard BEFORE UPDATE ON accounts
             FOR EACH ROW EXECUTE FUNCTION guard_account()""")
@@ -593,7 +613,8 @@ def lock_sqlite() -> None:
     for name, more in keys.items():
         # The first test of the status is the partial index's own, which makes it usable.
         taken = f"""EXISTS (SELECT 1 FROM trades t WHERE t.user_id = NEW.user_id
-            AND t.status IN ('open', 'closed') AND t.status = 'closed' AND NEW.status IN ('open', 'closed')
+            AND t.status IN ('open', 'closed') AND t.status = 'closed'
+            AND NEW.status IN ('open', 'closed')
             AND t.account_id = NEW.account_id AND t.{name} = NEW.{name}{more}"""
         word = f"trade_locked: {name} is taken"
         _sqlite_guard("trades", "INSERT", f"replace_{name}", f"{taken})", word)
@@ -612,6 +633,18 @@ def lock_sqlite() -> None:
             table, "INSERT", "replace", f"EXISTS (SELECT 1 FROM {table} o WHERE {own})",
             "append_only",
         )  # fmt: skip
+    falls = " OR ".join(
+        f"NEW.{counter} < OLD.{counter}"
+        for counter in ("last_account", "last_trade", "last_audit", "ledger_version")
+    )
+    _sqlite_guard(
+        "users", "UPDATE", "update", f"NEW.user_id <> OLD.user_id OR {falls}", "user_locked"
+    )
+    _sqlite_guard("users", "DELETE", "delete", "OLD.last_account > 0", "user_locked")
+    _sqlite_guard(
+        "users", "INSERT", "replace",
+        "EXISTS (SELECT 1 FROM users u WHERE u.user_id = NEW.user_id)", "user_locked",
+    )  # fmt: skip
     booked = """EXISTS (SELECT 1 FROM trades t
         WHERE t.user_id = OLD.user_id AND t.account_id = OLD.account_id)"""
     same = " AND ".join(

@@ -231,7 +231,7 @@ def _books(user_id: int, filters: Filters) -> Select[Any]:
             func.max(Trade.closed_on).filter(closed).label("last"),
             func.max(Trade.closed_at, type_=Moment()).filter(closed).label("last_closed"),
         )
-        .where(Trade.user_id == user_id, Trade.status.in_(("open", "closed")))
+        .where(Trade.user_id == user_id)
         .group_by(*grouped)
     )
 

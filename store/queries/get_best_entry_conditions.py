@@ -118,7 +118,7 @@ async def get_best_entry_conditions(
     best = found.verdicts[0].tier if found.verdicts else "insufficient"
     evidence: Evidence = best if total.n else "none"
     return EntryConditions(
-        summary=_summary(asked, found, avoid),
+        summary=_of_ticker_said(own) + _summary(asked, found, avoid),
         evidence=evidence,
         scope=replace_filters(asked, filters),
         provenance=asked.provenance(),
@@ -152,6 +152,15 @@ async def _of_ticker(
             return _found(replace(verdict, name=name))
     await refuse_unknown(session, filters)
     return None
+
+
+def _of_ticker_said(own: FoundCondition | None) -> str:
+    """The ticker that was asked for comes first; all else is about the whole book."""
+    if own is None:
+        return ""
+    if own.tier == "insufficient":
+        return f"The ticker asked for: not enough evidence (n={own.n}). Whole book: "
+    return f"The ticker asked for: {own.tier} (n={own.n}). Whole book: "
 
 
 def _summary(asked: Asked, found: Verdicts, avoid: bool) -> str:

@@ -79,30 +79,37 @@ def _named(counts: dict[str | None, int]) -> list[Named]:
 
 def _counts(facts: Any) -> Select[Any]:
     """Counts by kind: every account, ticker and strategy, scores, and what was corrected."""
-    closed = [*facts, Trade.status == "closed"]
+    trades = (
+        select(
+            Trade.user_id, Trade.account_id, Trade.status, Trade.ticker, Trade.strategy,
+            Trade.scanner_score, Trade.ai_score, Trade.r_multiple,
+        )
+        .where(*facts)
+        .cte("facts")
+    ).c  # fmt: skip
+    closed = trades.status == "closed"
 
     def grouped(kind: str, name: Any) -> Any:
         return (
             select(literal(kind).label("kind"), name.label("name"), func.count().label("n"))
-            .where(*closed)
+            .where(closed)
             .group_by(name)
         )
 
     def known(word: str, column: Any) -> Any:
-        return select(literal("scored"), literal(word), func.count(column)).where(*closed)
+        return select(literal("scored"), literal(word), func.count(column)).where(closed)
 
-    booked = and_(Account.user_id == Trade.user_id, Account.account_id == Trade.account_id)
-    corrected = Trade.status.in_(("superseded", "void"))
+    booked = and_(Account.user_id == trades.user_id, Account.account_id == trades.account_id)
     every = union_all(
-        grouped("ticker", Trade.ticker),
-        grouped("strategy", Trade.strategy),
+        grouped("ticker", trades.ticker),
+        grouped("strategy", trades.strategy),
         grouped("account", Account.name).where(booked),
-        known("scanner", Trade.scanner_score),
-        known("ai", Trade.ai_score),
-        known("risk", Trade.r_multiple),
-        select(literal("status"), Trade.status, func.count())
-        .where(*facts, corrected)
-        .group_by(Trade.status),
+        known("scanner", trades.scanner_score),
+        known("ai", trades.ai_score),
+        known("risk", trades.r_multiple),
+        select(literal("status"), trades.status, func.count())
+        .where(trades.status.in_(("superseded", "void")))
+        .group_by(trades.status),
     ).subquery("every")
     place = func.row_number().over(order_by=(every.c.kind, every.c.n.desc(), every.c.name))
     return select(place.label("position"), *every.c)

@@ -24,9 +24,7 @@ class TradeLine(Part):
     number: int
     ticker: str
     strategy: str | None
-    structure: str | None
-    direction: str
-    opened_on: date
+    opened_on: Optional[date]
     closed_on: date | None
     quantity: Plain
     entry_price: Plain
@@ -36,6 +34,8 @@ class TradeLine(Part):
     exit_reason: Optional[str]
     status: Optional[str]
     account: Optional[str]
+    structure: Optional[str]
+    direction: Optional[str]
     gross_pnl: Optional[str]
     fees: Optional[str]
     r_multiple: Optional[str]
@@ -47,7 +47,7 @@ class TradeLine(Part):
 
 
 DETAILS = (
-    "gross_pnl", "fees", "r_multiple", "scanner_score", "ai_score", "delta", "iv", "dte",
+    "opened_on", "structure", "direction", "gross_pnl", "fees", "r_multiple", "scanner_score", "ai_score", "delta", "iv", "dte",
 )  # fmt: skip
 
 
@@ -145,6 +145,8 @@ def _line(row: Any, filters: Filters, response_format: str) -> TradeLine:
     }
     if filters.status not in (None, "closed"):
         values["status"] = row.own_status
+    if row.own_closed_on is None:
+        values["opened_on"] = row.own_opened_on
     if response_format == "detailed":
         values["account"] = row.own_account
         for name in DETAILS:

@@ -83,7 +83,7 @@ async def test_a_range_upside_down_is_refused(store: Store) -> None:
 
 @pytest.mark.parametrize("asked", [{"min": -1}, {"max": 100.5}, {"min": "x"}])
 async def test_a_bound_beyond_the_scale_is_refused(store: Store, asked: dict[str, Any]) -> None:
-    with pytest.raises(ToolFailed, match="a number from 0.* to 100.* is accepted"):
+    with pytest.raises(ToolFailed, match=r"a number from 0.* to 100.* is accepted"):
         await ask(store, "get_win_rate_by_score", **asked)
 
 

@@ -149,17 +149,12 @@ async def test_hostile_names_are_in_no_summary(store: Store, hostile: str) -> No
 
 
 @pytest.mark.parametrize("what", ["strategy", "ticker", "account", "structure"])
-@pytest.mark.parametrize("text", ["A\0B", "\ud800", "A" * 5_000])
+@pytest.mark.parametrize("text", ["A\0B", "\ud800"])
 async def test_text_that_no_database_holds_is_refused_in_words(
     store: Store, what: str, text: str
 ) -> None:
     """PostgreSQL takes no NUL and no lone surrogate; no trade has such a name."""
     await record(store, LEDGER)
 
-    try:
-        answer = await ask(store, "get_trade_history", **{what: text})
-    except ToolFailed as refused:
-        assert "bug" not in str(refused)
-        assert len(str(refused)) < 300
-    else:
-        assert answer["totals"]["n"] == 0
+    with pytest.raises(ToolFailed, match="plain text is accepted"):
+        await ask(store, "get_trade_history", **{what: text})

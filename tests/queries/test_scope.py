@@ -218,9 +218,6 @@ MIXED = """
         ({"strategy": "leap", "since": "2026-01-06"}, [2, 4]),
         ({"strategy": "leap", "ticker": "SPY", "account": "main", "mode": "paper"}, [4]),
         ({"strategy": "swing", "option_type": "put"}, []),
-        ({"status": "open"}, [5]),
-        ({"status": "open", "ticker": "AAPL"}, []),
-        ({"status": "open", "since": "2026-01-10"}, []),
         ({"status": "all"}, [1, 2, 3, 4, 5]),
         ({"status": "all", "ticker": "SPY"}, [3, 4, 5]),
     ],
@@ -234,3 +231,19 @@ async def test_filters_combine(
 
     assert sorted(one["number"] for one in answer["trades"]) == numbers
     assert answer["totals"]["n"] == len([number for number in numbers if number != 5])
+
+
+@pytest.mark.parametrize(
+    ("filters", "numbers", "closed"),
+    [({}, [5], 4), ({"ticker": "AAPL"}, [], 2), ({"since": "2026-01-09"}, [5], 0),
+     ({"since": "2026-01-10"}, [], 0)],
+)  # fmt: skip
+async def test_a_list_of_open_trades_goes_by_entry_beside_the_closed_ones_that_match(
+    store: Store, filters: dict[str, str], numbers: Sequence[int], closed: int
+) -> None:
+    await record(store, MIXED)
+
+    answer = await ask(store, "get_trade_history", status="open", **filters)
+
+    assert [one["number"] for one in answer["trades"]] == numbers
+    assert answer["totals"]["n"] == closed

@@ -1,0 +1,186 @@
+"""What an answer costs: the agent's tokens, and the trips to the database."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from mcp import Client
+
+from mcp_server.server import build
+from store import queries
+from store.database import Store
+from store.schema import prepare
+from tests.conftest import settings_for
+from tests.ledger import record
+from tests.server.asking import answer_in, text_in, tokens
+
+NAMES = [query.__name__ for query in queries.load()]
+STRATEGIES = [
+    "0DTE put credit spread - EMA entry",
+    "Earnings week long strangle",
+    "leap_call_deep_in_the_money",
+    "Wheel: cash secured put",
+]
+
+# The design's limits, in tokens of four bytes, each channel by itself.
+BUDGETS: list[tuple[str, dict[str, Any], int]] = [
+    ("get_strategy_performance", {"strategy": STRATEGIES[0]}, 500),
+    ("get_trade_history", {}, 500),
+    ("get_trade_history", {"ticker": "AAPL"}, 500),
+    ("get_trade_history", {"limit": 20}, 1_500),
+    ("get_trade_history", {"limit": 20, "order": "worst"}, 1_500),
+    ("get_win_rate_by_score", {}, 900),
+    ("get_win_rate_by_score", {"min": 60, "max": 80, "ticker": "AAPL"}, 900),
+    ("get_best_entry_conditions", {}, 900),
+    ("get_best_entry_conditions", {"ticker": "AAPL"}, 900),
+    ("get_best_entry_conditions", {"avoid": True}, 900),
+]
+
+
+def ledger(n: int = 90) -> str:
+    """Trades with the long names that brokers and people give, and all facts known."""
+    chance = random.Random(4)
+    return "\n".join(
+        f"2026-{1 + i // 28:02d}-{1 + i % 28:02d}T17:31:07Z"
+        f" {chance.choice(['AAPL', 'BRK.B', 'GOOGL', 'SPXW'])}"
+        f" {'+' if chance.random() < (0.8 if i % 3 else 0.3) else '-'}{chance.randint(10, 490)}.37"
+        f" fees 2.63 option {'call' if i % 3 else 'put'} strategy '{chance.choice(STRATEGIES)}'"
+        f" scanner {60 + 10 * (i % 3) + chance.randint(0, 9)} ai {chance.randint(0, 100)}"
+        f" delta 0.4512 iv 0.3337 exit {chance.choice(['target', 'stop', 'trailing_stop'])}"
+        f" condition market_regime={chance.choice(['trending_up', 'range_bound'])}"
+        for i in range(n)
+    )
+
+
+async def full(store: Store) -> None:
+    account = "Interactive Brokers margin U1234567"
+    await record(store, ledger(), account=account, mode="live")
+    await record(store, "2026-01-05 AAPL +5 open", account=account, mode="live")
+    await record(store, "2026-01-05 AAPL +5", account="paper trading")
+
+
+@pytest.fixture
+def dialect() -> str:
+    """Both databases answer alike; size is measured once."""
+    return "sqlite"
+
+
+async def test_all_tools_together_are_listed_in_3000_tokens(store: Store) -> None:
+    async with Client(build(store)) as client:
+        tools = (await client.list_tools()).tools
+
+    listed = [
+        {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+        for tool in tools
+    ]
+    assert tokens(listed) <= 3_000
+
+
+async def test_answers_keep_to_their_size_in_both_channels(store: Store) -> None:
+    await full(store)
+    sizes: dict[str, tuple[float, float, int]] = {}
+
+    async with Client(build(store)) as client:
+        for name, arguments, limit in BUDGETS:
+            result = await client.call_tool(name, arguments)
+            size = tokens(answer_in(result)), tokens(text_in(result))
+            sizes[f"{name} {arguments}"] = (*size, limit)
+
+    beyond = {call: size for call, size in sizes.items() if max(size[:2]) > size[2]}
+    assert beyond == {}
+
+
+async def test_answers_shrink_with_their_limit(store: Store) -> None:
+    await full(store)
+    shrinking = ("get_trade_history", "get_strategy_performance", "get_best_entry_conditions")
+
+    async with Client(build(store)) as client:
+        for name in shrinking:
+            small = await client.call_tool(name, {"limit": 1})
+            large = await client.call_tool(name, {"limit": 20})
+            assert tokens(answer_in(small)) < tokens(answer_in(large))
+            assert tokens(text_in(small)) < tokens(text_in(large))
+
+
+@dataclass
+class Trips:
+    """How often the database had to be waited for; counted by a proxy in between."""
+
+    url: str
+    count: int = 0
+
+
+@asynccontextmanager
+async def counted(url: str) -> AsyncIterator[Trips]:
+    """A way to the database on which each change from asking to answering is a round trip."""
+    there, writers = urlsplit(url), list[asyncio.StreamWriter]()
+    tasks = set[asyncio.Task[None]]()
+
+    async def pass_on(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: list[str], who: str
+    ) -> None:
+        while data := await reader.read(65_536):
+            if who == "client" and turn[0] == "server":
+                trips.count += 1
+            turn[0] = who
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        onward_reader, onward = await asyncio.open_connection(there.hostname, there.port)
+        writers.extend((writer, onward))
+        turn = ["server"]
+        tasks.add(asyncio.create_task(pass_on(reader, onward, turn, "client")))
+        tasks.add(asyncio.create_task(pass_on(onward_reader, writer, turn, "server")))
+
+    proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    login = there.netloc.rpartition("@")[0]
+    trips = Trips(urlunsplit(there._replace(netloc=f"{login}@127.0.0.1:{port}")))
+    try:
+        yield trips
+    finally:
+        proxy.close()
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await proxy.wait_closed()
+
+
+async def trips_of(url: str, name: str) -> int:
+    """Round trips of the third time that a question is put on the same connection."""
+    arguments = {"number": 1} if name == "get_trade" else {}
+    async with counted(url) as trips:
+        store = Store(settings_for(trips.url))
+        async with Client(build(store)) as client:
+            for _ in range(2):
+                answer_in(await client.call_tool(name, arguments))
+            before = trips.count
+            answer_in(await client.call_tool(name, arguments))
+            after = trips.count
+        await store.close()
+    return after - before
+
+
+class TestOnPostgreSQL:
+    @pytest.fixture
+    def dialect(self) -> str:
+        return "postgresql"
+
+    @pytest.mark.parametrize("name", NAMES)
+    async def test_a_warm_answer_takes_three_round_trips(
+        self, database_url: str, name: str
+    ) -> None:
+        """Begin with identity, statement, commit."""
+        store = Store(settings_for(database_url))
+        await prepare(store)
+        await record(store, "2026-01-05 AAPL +10 strategy leap scanner 70")
+        await store.close()
+
+        assert await trips_of(database_url, name) == 3

@@ -1,0 +1,126 @@
+"""Nothing that another user records changes any answer, whatever is asked."""
+
+import random
+from inspect import signature
+from typing import Any
+
+import pytest
+
+from store import queries
+from store.corrections import correct_trade, void_trade
+from store.database import Store
+from store.errors import StoreError
+from store.recording import add_note
+from tests.ledger import read as line
+from tests.ledger import record, trade
+
+OTHER = 2
+QUERIES = {query.__name__: query for query in queries.load()}
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"ticker": "AAPL"},
+    {"ticker": "aap"},
+    {"ticker": "ONLYTHEIRS"},
+    {"strategy": "leap"},
+    {"strategy": "theirs only"},
+    {"account": "main"},
+    {"account": "second"},
+    {"account": "theirs"},
+    {"mode": "live"},
+    {"mode": "paper"},
+    {"mode": "all"},
+    {"ticker": "SPY", "since": "2026-01-03", "until": "2026-01-20"},
+    {"outcome": "loss", "option_type": "call"},
+    {"structure": "single", "limit": 3},
+    {"status": "open"},
+    {"status": "all", "limit": 50, "response_format": "detailed"},
+    {"status": "superseded"},
+    {"order": "worst"},
+    {"avoid": True, "limit": 30},
+    {"min": 60, "max": 80},
+    {"score": "ai"},
+    {"number": 1, "notes": True},
+    {"number": 3},
+    {"number": 4, "marks": 60},
+    {"number": 999},
+]
+
+
+def ledger(seed: int, n: int) -> str:
+    chance = random.Random(seed)
+    return "\n".join(
+        f"2026-01-{chance.randint(1, 28):02d} {chance.choice(['AAPL', 'SPY', 'TSLA'])}"
+        f" {chance.choice(['+120.5', '-80.25', '+0', '+33', '-7'])}"
+        f" {chance.choice(['option call', 'option put', 'stop 95', ''])}"
+        f" strategy {chance.choice(['leap', 'swing'])} fees 1.30"
+        f" scanner {chance.randint(0, 100)} ai {chance.randint(0, 100)}"
+        f" condition regime={chance.choice(['bull', 'bear'])}"
+        + (" open" if chance.random() < 0.1 else "")
+        for _ in range(n)
+    )
+
+
+async def fill(store: Store, user_id: int, seed: int, *, more: str = "") -> None:
+    """Two accounts in two modes, a correction, a void trade, notes: all that answers read."""
+    closed = "2026-01-04 AAPL +10 strategy leap\n2026-01-04 SPY -10 strategy leap\n"
+    await record(store, closed + ledger(seed, 24) + more, user_id=user_id)
+    await record(store, ledger(seed + 1, 6), account="second", mode="live", user_id=user_id)
+    restated = trade({"account": "main", **line("2026-01-04 AAPL +11 strategy leap")})
+    async with store.write(user_id) as session:
+        await correct_trade(session, 1, restated, reason="the fill was wrong")
+        await void_trade(session, 2, reason="never happened")
+        await add_note(session, 1, f"a note of user {user_id}")
+
+
+async def answer(store: Store, name: str, arguments: dict[str, Any]) -> Any:
+    """The answer but for its moment; a refusal is an answer, too."""
+    async with store.read(1) as session:
+        try:
+            found = await QUERIES[name](session, **arguments)
+        except StoreError as refused:
+            return str(refused)
+    told = found.model_dump(mode="json")
+    del told["provenance"]["as_of"]
+    return told
+
+
+def asked(name: str) -> list[dict[str, Any]]:
+    """The argument sets that the question takes."""
+    known = signature(QUERIES[name]).parameters
+    needed = {"number": 1} if name == "get_trade" else {}
+    return [needed | given for given in FILTERS if set(given) <= set(known)]
+
+
+async def every_answer(store: Store) -> dict[str, Any]:
+    return {
+        f"{name} {arguments}": await answer(store, name, arguments)
+        for name in QUERIES
+        for arguments in asked(name)
+    }
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_what_another_user_records_changes_no_answer(store: Store, seed: int) -> None:
+    await fill(store, 1, seed)
+    before = await every_answer(store)
+
+    theirs = "\n2026-01-09 ONLYTHEIRS +5\n2026-01-09 AAPL +9999 strategy 'theirs only'"
+    await fill(store, OTHER, seed + 10, more=theirs)
+    await record(store, ledger(seed + 20, 20), account="theirs", mode="live", user_id=OTHER)
+
+    after = await every_answer(store)
+    for call, told in before.items():
+        assert after[call] == told, call
+
+
+async def test_a_user_without_trades_has_an_empty_store_beside_a_full_one(store: Store) -> None:
+    before = await every_answer(store)
+
+    await fill(store, OTHER, 5)
+
+    assert await every_answer(store) == before
+
+
+def test_every_question_is_asked_in_several_ways() -> None:
+    """A new question joins this property by its parameters."""
+    assert {name: len(asked(name)) >= 3 for name in QUERIES} == dict.fromkeys(QUERIES, True)
