@@ -101,8 +101,8 @@ async def fill(url: str) -> None:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         sqlite = connection.dialect.name == "sqlite"
-        if sqlite:
-            await connection.exec_driver_sql("BEGIN")
+        # VACUUM sees nothing as visible to all whose commit is not on disk yet.
+        await connection.exec_driver_sql("BEGIN" if sqlite else "SET synchronous_commit = on")
         await connection.execute(insert(Trade), trades())
         if sqlite:
             await connection.exec_driver_sql("COMMIT")

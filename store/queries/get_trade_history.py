@@ -47,7 +47,8 @@ class TradeLine(Part):
 
 
 DETAILS = (
-    "opened_on", "structure", "direction", "gross_pnl", "fees", "r_multiple", "scanner_score", "ai_score", "delta", "iv", "dte",
+    "opened_on", "structure", "direction", "gross_pnl", "fees", "r_multiple", "scanner_score",
+    "ai_score", "delta", "iv", "dte",
 )  # fmt: skip
 
 
