@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.columns import PRICE_DIGITS
+from store.columns import PRICE_DIGITS, Number
 from store.database import user_of
 from store.edge import GRID, Band, Book, Cell, Verdict, Verdicts, judge
 from store.models import Condition, Trade
@@ -267,7 +267,10 @@ def _group_sums(trades: Any) -> list[Any]:
         func.count().filter(trades.c.outcome == "loss").label("losses"),
         func.count().filter(trades.c.outcome == "breakeven").label("breakevens"),
         func.count(trades.c.return_on_risk).label("ret_n"),
-        func.coalesce(func.sum(ret), 0.0).label("ret_sum"),
+        # Exact: floats add up to other last digits in another order.
+        func.coalesce(func.sum(trades.c.return_on_risk), literal(Decimal(0), Number)).label(
+            "ret_sum"
+        ),
         func.coalesce(func.sum(ret * ret), 0.0).label("ret_squares"),
         func.coalesce(func.sum(ret * ret * ret), 0.0).label("ret_cubes"),
         func.sum(trades.c.number).label("numbers"),

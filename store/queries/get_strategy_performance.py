@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
 
-from store.columns import PRICE_DIGITS
+from store.columns import PRICE_DIGITS, Number
 from store.columns import Money as MoneyColumn
 from store.models import Trade
 from store.queries.answer import Answer, Money, Optional, Part, Rate, Ratio, Totals
@@ -187,7 +187,7 @@ def _r(trades: Any) -> Any:
     r = cast(type_coerce(trades.c.r_multiple, BigInteger), Double) / 10**PRICE_DIGITS
     return select(
         func.count(trades.c.r_multiple).label("n_r"),
-        func.coalesce(func.sum(r), 0.0).label("r_sum"),
+        func.coalesce(func.sum(trades.c.r_multiple), literal(Decimal(0), Number)).label("r_sum"),
         func.coalesce(func.sum(r * r), 0.0).label("r_squares"),
     ).subquery("r")
 
@@ -199,8 +199,9 @@ def _performance(asked: Asked) -> Performance:
     rate = total.wins / decided if decided else 0.0
     won, lost = (row.own_win_streak or 0, row.own_loss_streak or 0) if row else (0, 0)
     n_r = row.own_n_r if row else 0
-    mean_r = row.own_r_sum / n_r if row and n_r else None
-    deviation = _deviation(n_r, row.own_r_sum, row.own_r_squares) if row else 0.0
+    r_sum = float(row.own_r_sum) if row else 0.0
+    mean_r = r_sum / n_r if n_r else None
+    deviation = _deviation(n_r, r_sum, row.own_r_squares) if row else 0.0
     base = Totals.of(total)
     return Performance(
         **vars(base),
