@@ -24,6 +24,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from store.database_url import Database
 from store.errors import Unavailable
+from store.memory import Memory
 from store.settings import Settings
 
 ROLE = "trade_history_app"
@@ -49,6 +50,7 @@ class Store:
         self.settings = settings
         self.database: Database = settings.database()
         self.engine: AsyncEngine = create_engine(settings)
+        self.memory = Memory()
         self._writing = asyncio.Lock()
 
     @asynccontextmanager
@@ -75,7 +77,8 @@ class Store:
         user = int(self.settings.user_id if user_id is None else user_id)
         opening = self._opening(user, write=write)
         async with open_connection(self.engine, self.database, opening) as connection:
-            yield AsyncSession(connection, expire_on_commit=False, info={"user_id": user})
+            info = {"user_id": user, "memory": self.memory}
+            yield AsyncSession(connection, expire_on_commit=False, info=info)
             await commit(connection)
 
     def _opening(self, user: int, *, write: bool) -> list[str]:
@@ -85,8 +88,10 @@ class Store:
             return [f"PRAGMA query_only = {only}", begin]
         # SET LOCAL takes no parameters; `user` and the timeout are integers.
         timeout = int(self.settings.statement_timeout_seconds * 1000)
+        # One snapshot for all statements of a reader, as SQLite gives it.
+        kind = "READ WRITE" if write else "ISOLATION LEVEL REPEATABLE READ READ ONLY"
         return [
-            f"BEGIN {'READ WRITE' if write else 'READ ONLY'};"
+            f"BEGIN {kind};"
             f" SET LOCAL ROLE {ROLE};"
             f" SET LOCAL app.user_id = '{user}';"
             f" SET LOCAL statement_timeout = {timeout}"
@@ -100,6 +105,12 @@ def user_of(session: AsyncSession) -> int:
     """The user whose transaction this is; every statement names it."""
     user: int = session.info["user_id"]
     return user
+
+
+def memory_of(session: AsyncSession) -> Memory:
+    """What this process remembers of this database."""
+    memory: Memory = session.info["memory"]
+    return memory
 
 
 def create_engine(settings: Settings) -> AsyncEngine:

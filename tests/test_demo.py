@@ -7,6 +7,7 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -16,7 +17,9 @@ from sqlalchemy import select
 
 from store.database import Store
 from store.demo import record_demo
-from store.edge import GRID, Fact, Verdict, judge, tally
+from store.evidence.book import Book
+from store.evidence.conditions import judge
+from store.evidence.verdicts import CLAIMS, Verdict
 from store.models import (
     Account,
     Base,
@@ -128,15 +131,20 @@ def cash(rows: Rows) -> dict[int, Decimal]:
 def verdicts(rows: Rows) -> dict[str, Verdict]:
     """What `judge` says of the live book, over the facts known at entry."""
     earned = cash(rows)
-    book, cells = tally(
-        Fact(
-            outcome=outcome(earned[trade["number"]]),
-            ret=float(trade["return_on_risk"]),
-            conditions=known_at_entry(rows, trade),
-        )
-        for trade in closed(rows, "live")
+    trades = sorted(closed(rows, "live"), key=lambda trade: (trade["opened_on"], trade["number"]))
+    facts = [known_at_entry(rows, trade) for trade in trades]
+    book = Book(
+        outcomes=[OUTCOMES[outcome(earned[trade["number"]])] for trade in trades],
+        returns=[float(trade["return_on_risk"]) for trade in trades],
+        sides=[SIDES[trade["direction"]] for trade in trades],
+        days=[(trade["opened_on"] - date(1970, 1, 1)).days for trade in trades],
+        facts={name: [one.get(name) for one in facts] for name in {n for f in facts for n in f}},
     )
-    return {verdict.name: verdict for verdict in judge(book, cells).verdicts}
+    return {verdict.name: verdict for verdict in judge(book).verdicts}
+
+
+OUTCOMES = {"win": 1, "breakeven": 0, "loss": -1}
+SIDES = {"bullish": 1, "neutral": 0, "bearish": -1}
 
 
 def outcome(net: Decimal) -> Literal["win", "loss", "breakeven"]:
@@ -145,28 +153,21 @@ def outcome(net: Decimal) -> Literal["win", "loss", "breakeven"]:
     return "win" if net > 0 else "loss"
 
 
-def known_at_entry(rows: Rows, trade: Row) -> frozenset[str]:
-    columns = (
-        "strategy",
-        "structure",
-        "direction",
-        "option_type",
-        "ticker",
-        "entry_weekday",
-        "entry_hour",
-    )
-    words = {f"{name}={trade[name]}" for name in columns if trade[name] is not None}
-    for condition in of_trade(rows, Condition, trade["number"]):
-        if condition["word"] is not None:
-            words.add(f"{condition['name']}={condition['word']}")
+def known_at_entry(rows: Rows, trade: Row) -> dict[str, Any]:
+    words = ("strategy", "structure", "direction", "option_type", "ticker")
+    numbers = ("scanner_score", "ai_score", "iv", "dte")
     delta = trade["delta"]
-    values = {**trade, "abs_delta": None if delta is None else abs(delta)}
-    bands = {
-        band.name
-        for band in GRID
-        if values[band.column] is not None and band.holds(values[band.column])
+    return {
+        **{name: trade[name] for name in words},
+        **{name: None if trade[name] is None else float(trade[name]) for name in numbers},
+        "abs_delta": None if delta is None else abs(float(delta)),
+        "weekday": str(trade["entry_weekday"]),
+        "hour": str(trade["entry_hour"]),
+        **{
+            f"condition.{one['name']}": one["word"] or float(one["number"])
+            for one in of_trade(rows, Condition, trade["number"])
+        },
     }
-    return frozenset(words | bands)
 
 
 def said(verdict: Verdict) -> tuple[str, int, int, int]:
@@ -294,8 +295,8 @@ async def test_a_scanner_score_of_80_or_more_is_a_real_edge(rows: Rows) -> None:
     """These are the numbers of the README."""
     found = verdicts(rows)
 
-    assert said(found["scanner_score>=80"]) == ("supported", 107, 73, 28)
-    supported = [name for name, verdict in found.items() if verdict.tier == "supported"]
+    assert said(found["scanner_score>=80"]) == ("confirmed", 107, 73, 28)
+    supported = [name for name, verdict in found.items() if verdict.tier in CLAIMS]
     assert supported == ["scanner_score>=80"]
 
 

@@ -10,6 +10,7 @@ from store import queries
 from store.corrections import correct_trade, void_trade
 from store.database import Store
 from store.errors import StoreError
+from store.memory import Memory
 from store.recording import add_note
 from tests.ledger import read as line
 from tests.ledger import record, trade
@@ -73,7 +74,8 @@ async def fill(store: Store, user_id: int, seed: int, *, more: str = "") -> None
 
 
 async def answer(store: Store, name: str, arguments: dict[str, Any]) -> Any:
-    """The answer but for its moment; a refusal is an answer, too."""
+    """The answer but for its moment; a refusal is an answer, too. Nothing is remembered."""
+    store.memory = Memory()
     async with store.read(1) as session:
         try:
             found = await QUERIES[name](session, **arguments)

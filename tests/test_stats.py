@@ -19,9 +19,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from store.stats import (
+    Clusters,
     Interval,
     Measures,
     Sums,
+    design_effect,
     drawdown_max,
     mean_interval,
     measures,
@@ -120,7 +122,10 @@ def test_quantstats_agrees_on_the_twelve_trades() -> None:
 
 def test_an_empty_book_has_no_measures_but_a_reason() -> None:
     answer = measures(Sums())
-    assert [value for value in astuple(answer) if value is not None] == ["no decided trades"]
+    assert [value for value in astuple(answer) if value not in (None, False)] == [
+        "no decided trades"
+    ]
+    assert not answer.dependence_judged
     assert answer.profit_factor_reason == "no decided trades"
 
 
@@ -175,18 +180,6 @@ def test_no_measure_is_ever_nan_or_infinite(net_pnls: list[Decimal]) -> None:
     assert all(math.isfinite(number) for number in numbers)
 
 
-@given(
-    st.lists(st.decimals(-1000, 1000, places=2), max_size=30),
-    st.lists(st.decimals(-1000, 1000, places=2), max_size=30),
-)
-def test_merging_the_sums_of_two_groups_gives_the_sums_of_the_whole(
-    some: list[Decimal], others: list[Decimal]
-) -> None:
-    merged, whole = astuple(sums(some) + sums(others)), astuple(sums(some + others))
-    assert merged[:9] == whole[:9]
-    assert merged[9:] == pytest.approx(whole[9:], rel=1e-12, abs=1e-3)
-
-
 # Win rate interval.
 
 
@@ -218,17 +211,12 @@ def test_wilson_agrees_with_scipy(wins: int, losses: int, confidence: float) -> 
     assert interval.high == pytest.approx(oracle.high, rel=1e-9, abs=1e-12)
 
 
-@given(
-    st.integers(0, 10**6),
-    st.integers(0, 10**6),
-    st.floats(1, 50),
-    st.one_of(st.none(), st.integers(4, 500)),
-)
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(1, 50))
 def test_wilson_lies_within_zero_and_one_and_contains_the_rate(
-    wins: int, losses: int, deff: float, t_df: int | None
+    wins: int, losses: int, deff: float
 ) -> None:
     assume(wins + losses > 0)
-    interval = wilson(wins, losses, deff, t_df=t_df)
+    interval = wilson(wins, losses, deff)
     assert interval is not None
     assert 0 <= interval.low <= wins / (wins + losses) <= interval.high <= 1
 
@@ -240,14 +228,6 @@ def test_a_design_effect_of_four_counts_four_trades_as_one() -> None:
     assert astuple(shared) == pytest.approx(astuple(independent))
 
 
-def test_few_weeks_widen_the_win_rate_interval_by_student_s_t() -> None:
-    """10 of 20 with t(4) = 2.7764: half = t sqrt(1/(4 n) + t^2/(4 n^2)) / (1 + t^2/n)."""
-    interval = wilson(10, 10, t_df=4)
-    assert interval is not None
-    half = 2.7764 * math.sqrt(1 / 80 + 2.7764**2 / 1600) / (1 + 2.7764**2 / 20)
-    assert astuple(interval) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-4)
-
-
 def test_no_decided_trade_has_no_win_rate_interval() -> None:
     assert wilson(0, 0) is None
 
@@ -255,6 +235,104 @@ def test_no_decided_trade_has_no_win_rate_interval() -> None:
 def test_a_design_effect_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"deff 0\.5 is below 1"):
         wilson(5, 5, deff=0.5)
+
+
+# Trades that win or lose together.
+
+
+def clusters(groups: Sequence[Sequence[bool]]) -> Clusters:
+    """The sums of groups of decided trades, True a win."""
+    counts = [(sum(group), len(group)) for group in groups if group]
+    return Clusters(
+        len(counts),
+        sum(w * w for w, _ in counts),
+        sum(w * d for w, d in counts),
+        sum(d * d for _, d in counts),
+    )
+
+
+def effect(weeks: Sequence[Sequence[bool]], blocks: Sequence[Sequence[bool]] = ()) -> float | None:
+    trades = [won for week in weeks for won in week]
+    wins = sum(trades)
+    return design_effect(wins, len(trades) - wins, clusters(weeks), clusters(blocks))
+
+
+def robust(groups: Sequence[Sequence[bool]]) -> float:
+    """Cluster-robust variance of the mean over r (1 - r) / n, from the residuals themselves."""
+    trades = [won for group in groups for won in group]
+    n, g, rate = len(trades), len(groups), Fraction(sum(trades), len(trades))
+    sums = [sum((won - rate for won in group), Fraction(0)) for group in groups]
+    variance = Fraction(g, g - 1) * sum(one * one for one in sums) / n**2
+    return float(variance / (rate * (1 - rate) / n))
+
+
+def test_weeks_that_win_or_lose_as_a_whole_multiply_the_variance_by_their_size() -> None:
+    """Six weeks of 4, three won: residuals +-2, so 6/5 x 6 x 4 / (24 / 4) = 4.8."""
+    assert effect([[True] * 4, [False] * 4] * 3) == pytest.approx(4.8)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=5, max_size=12))
+def test_the_design_effect_is_the_cluster_robust_variance_over_the_binomial(
+    weeks: list[list[bool]],
+) -> None:
+    assume(len({won for week in weeks for won in week}) == 2)
+    assert effect(weeks) == pytest.approx(max(1, robust(weeks)))
+
+
+def test_weeks_that_balance_are_not_better_than_independent_trades() -> None:
+    assert effect([[True, False]] * 10) == 1.0
+
+
+@pytest.mark.parametrize(("weeks", "judged"), [(4, False), (5, True)])
+def test_dependence_is_judged_from_five_weeks_on(weeks: int, judged: bool) -> None:
+    groups = [[True, True], [False, False], [True, False]] * 2
+    assert (effect(groups[:weeks]) is not None) is judged
+
+
+@pytest.mark.parametrize(("blocks", "judged"), [(7, False), (8, True)])
+def test_blocks_of_four_weeks_count_from_eight_on_where_they_say_more(
+    blocks: int, judged: bool
+) -> None:
+    """Weeks of one trade, blocks of four that win or lose as a whole."""
+    whole = [[k % 2 == 0] * 4 for k in range(blocks)]
+    weeks = [[won] for block in whole for won in block]
+    assert effect(weeks, whole) == pytest.approx(robust(whole) if judged else robust(weeks))
+
+
+def test_blocks_that_say_less_than_weeks_change_nothing() -> None:
+    weeks = [[True] * 3, [False] * 3] * 8
+    blocks = [[True, False] * 3] * 8
+    assert effect(weeks, blocks) == pytest.approx(robust(weeks))
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_a_book_that_only_wins_or_only_loses_has_no_design_effect(won: bool) -> None:
+    assert effect([[won] * 3] * 9, [[won] * 3] * 9) == 1.0
+
+
+def test_no_trades_have_no_design_effect() -> None:
+    assert design_effect(0, 0, Clusters(), Clusters()) is None
+
+
+def test_the_win_rate_interval_of_a_book_allows_for_its_weeks() -> None:
+    """12 of 24 in weeks that win or lose as a whole count as 24 / 4.8 = 5 trades."""
+    weeks = clusters([[True] * 4, [False] * 4] * 3)
+    answer = measures(Sums(n=24, wins=12, losses=12, weeks=weeks))
+    expected = wilson(12, 12, deff=4.8)
+    assert expected is not None
+    assert answer.dependence_judged
+    assert (answer.win_rate_low, answer.win_rate_high) == pytest.approx(astuple(expected))
+
+
+def test_in_fewer_than_five_weeks_the_interval_says_that_dependence_was_not_judged() -> None:
+    """Four weeks that win or lose as a whole, taken for 16 independent trades."""
+    weeks = clusters([[True] * 4, [False] * 4] * 2)
+    answer = measures(Sums(n=16, wins=8, losses=8, weeks=weeks))
+    expected = scipy.stats.binomtest(8, 16).proportion_ci(0.95, method="wilson")
+    assert not answer.dependence_judged
+    assert (answer.win_rate_low, answer.win_rate_high) == pytest.approx(
+        (expected.low, expected.high)
+    )
 
 
 # Quantiles.

@@ -19,14 +19,14 @@ from pydantic import (
     PlainSerializer,
 )
 
-from store.stats import Measures, Sums, measures
+from store.stats import Sums, measures
 
 DEFINITIONS = "1"  # Version of what win, net P&L and the rest mean; see EVIDENCE in the docs.
 ENOUGH = 50  # Closed trades of a book below which no claim is made.
 
 Evidence = Literal[
-    "none", "insufficient", "descriptive", "supported", "suggestive", "wins_but_loses_money",
-    "loses_often_but_makes_money",
+    "none", "insufficient", "descriptive", "confirmed", "supported", "suggestive", "faded",
+    "wins_but_loses_money", "loses_often_but_makes_money",
 ]  # fmt: skip
 
 
@@ -87,7 +87,8 @@ class Provenance(Part):
 
 
 class Rate(Part):
-    """Counts and win rate of a group, with its Wilson 95 % interval."""
+    """Counts and win rate of a group, with its 95 % interval for trades that depend on each
+    other; `dependence` says where that could not be judged."""
 
     n: int
     wins: int
@@ -99,10 +100,17 @@ class Rate(Part):
     win_rate_all: Ratio
     net_pnl: Money
     expectancy: MoneyOrNone
+    dependence: Optional[str]
 
     @classmethod
     def of(cls, sums: Sums, **more: Any) -> Self:
-        return cls(**_merged(sums, measures(sums)), **more)
+        found = measures(sums)
+        unjudged = sums.n and not found.dependence_judged
+        return cls(
+            **{**vars(sums), **vars(found)},
+            dependence="unjudged: fewer than 5 weeks" if unjudged else None,
+            **more,
+        )
 
     def said(self) -> str:
         """The win rate in words, with n and interval."""
@@ -126,10 +134,6 @@ class Totals(Rate):
     profit_factor_high: Ratio
     profit_factor_reason: Optional[str]
     payoff_ratio: Ratio
-
-
-def _merged(sums: Sums, found: Measures) -> dict[str, Any]:
-    return {**vars(sums), **vars(found)}
 
 
 class Answer(BaseModel):

@@ -15,38 +15,31 @@ from re import fullmatch
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Double,
     Label,
     Row,
     Select,
     and_,
     case,
-    cast,
     func,
     literal,
     select,
-    type_coerce,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.columns import MONEY_DIGITS, Moment
-from store.columns import Money as MoneyColumn
+from store.columns import Moment
 from store.database import user_of
 from store.errors import NotFound
-from store.models import Account, Strategy, Trade
+from store.models import Account, Strategy, Trade, User
 from store.queries.answer import ENOUGH, Evidence, Provenance, Scope, money
 from store.queries.filters import Filters
+from store.queries.summing import summed, sums_of
 from store.stats import Sums
 from store.vocabulary import name_key
 
 KNOWN_SHOWN = 10
 # Names are the user's or a file's words; in an error only plain ones are repeated.
 PLAIN_NAME = r"[\w .:+&/()%-]{1,60}"
-
-COUNTS = ("n", "wins", "losses", "breakevens", "gross_pnl", "fees", "net_pnl")
-POWERS = ("won", "lost", "squares", "cubes", "won_squares", "lost_squares")
 
 
 def moment_now() -> datetime:
@@ -72,9 +65,13 @@ class Book:
 
 @dataclass(frozen=True)
 class Asked:
-    """The chosen book (None in an empty store), the others, and the question's rows."""
+    """The chosen book (None in an empty store), the others, and the question's rows.
+
+    `version` counts what the user has recorded; it is read with the answer.
+    """
 
     filters: Filters
+    version: int
     book: Book | None
     others: tuple[Book, ...]
     rows: Sequence[Row[Any]]
@@ -157,6 +154,7 @@ async def ask(
         await refuse_unknown(session, filters)
     return Asked(
         filters=filters,
+        version=int(rows[0].version) if rows else 0,
         book=books.pop(chosen) if chosen else None,
         others=tuple(books.values()),
         rows=[row for row in rows if row.position is not None],
@@ -200,8 +198,15 @@ def statement(
         .where(*([] if filters.mode == "all" else [Account.mode == books.c.book_mode]))
         .scalar_subquery()
     )
+    version = select(User.ledger_version).where(User.user_id == user_id).scalar_subquery()
     return (
-        select(*books.c, zone.label("zone"), is_chosen.label("chosen"), *_unshadowed(answer))
+        select(
+            *books.c,
+            zone.label("zone"),
+            version.label("version"),
+            is_chosen.label("chosen"),
+            *_unshadowed(answer),
+        )
         .select_from(books.outerjoin(answer, is_chosen))
         .order_by(books.c.book_mode, books.c.book_currency, answer.c.position)
     )
@@ -218,64 +223,19 @@ def _books(user_id: int, filters: Filters) -> Select[Any]:
     closed = and_(Trade.status == "closed", *filters.matching(user_id, closed=True))
     open_ = and_(Trade.status == "open", *filters.matching(user_id, closed=False))
     mode = literal("all") if filters.mode == "all" else Trade.mode.expression
-    grouped = [Trade.currency] if filters.mode == "all" else [Trade.mode, Trade.currency]
-    return (
-        select(
-            mode.label("book_mode"),
-            Trade.currency.label("book_currency"),
-            func.count().filter(Trade.status == "closed").label("book_n"),
-            *sums(closed),
-            func.count().filter(open_).label("open_n"),
-            func.sum(Trade.unrealised_pnl).filter(open_).label("unrealised_pnl"),
-            func.min(Trade.closed_on).filter(closed).label("first"),
-            func.max(Trade.closed_on).filter(closed).label("last"),
-            func.max(Trade.closed_at, type_=Moment()).filter(closed).label("last_closed"),
-        )
-        .where(Trade.user_id == user_id)
-        .group_by(*grouped)
+    return summed(
+        [mode.label("book_mode"), Trade.currency.label("book_currency")],
+        [Trade.user_id == user_id],
+        where=closed,
+        beside={
+            "book_n": (func.count().filter(Trade.status == "closed"), func.sum),
+            "open_n": (func.count().filter(open_), func.sum),
+            "unrealised_pnl": (func.sum(Trade.unrealised_pnl).filter(open_), func.sum),
+            "first": (func.min(Trade.closed_on).filter(closed), func.min),
+            "last": (func.max(Trade.closed_on).filter(closed), func.max),
+            "last_closed": (func.max(Trade.closed_at, type_=Moment()).filter(closed), func.max),
+        },
     )
-
-
-def sums(where: ColumnElement[bool] | None = None) -> list[Label[Any]]:
-    """The columns of `stats.Sums` over closed trades (those of `where`), in its order."""
-    net = Trade.net_pnl
-    real = cast(type_coerce(net, BigInteger), Double) / 10**MONEY_DIGITS
-    win, loss = Trade.outcome == "win", Trade.outcome == "loss"
-
-    def kept(*also: ColumnElement[bool]) -> ColumnElement[bool] | None:
-        given = [condition for condition in (where, *also) if condition is not None]
-        return and_(*given) if given else None
-
-    def count(*also: ColumnElement[bool]) -> ColumnElement[int]:
-        condition = kept(*also)
-        return func.count() if condition is None else func.count().filter(condition)
-
-    def total(column: Any, *also: ColumnElement[bool]) -> ColumnElement[Any]:
-        condition = kept(*also)
-        summed = func.sum(column)
-        return summed if condition is None else summed.filter(condition)
-
-    zero = literal(Decimal(0), MoneyColumn)
-    return [
-        count().label("n"),
-        count(win).label("wins"),
-        count(loss).label("losses"),
-        count(Trade.outcome == "breakeven").label("breakevens"),
-        func.coalesce(total(Trade.gross_pnl), zero).label("gross_pnl"),
-        func.coalesce(total(Trade.fees), zero).label("fees"),
-        func.coalesce(total(net), zero).label("net_pnl"),
-        func.coalesce(total(net, win), zero).label("won"),
-        func.coalesce(-total(net, loss), zero).label("lost"),
-        func.coalesce(total(real * real), 0.0).label("squares"),
-        func.coalesce(total(real * real * real), 0.0).label("cubes"),
-        func.coalesce(total(real * real, win), 0.0).label("won_squares"),
-        func.coalesce(total(real * real, loss), 0.0).label("lost_squares"),
-    ]
-
-
-def sums_of(row: Row[Any], prefix: str = "") -> Sums:
-    """The `Sums` in a row whose columns `sums` labelled."""
-    return Sums(**{name: getattr(row, prefix + name) for name in (*COUNTS, *POWERS)})
 
 
 def _book(row: Row[Any]) -> Book:
@@ -283,9 +243,9 @@ def _book(row: Row[Any]) -> Book:
         mode=row.book_mode,
         currency=row.book_currency,
         zone=row.zone,
-        book_n=row.book_n,
+        book_n=int(row.book_n),
         sums=sums_of(row),
-        open_n=row.open_n,
+        open_n=int(row.open_n),
         unrealised_pnl=row.unrealised_pnl,
         first=row.first,
         last=row.last,

@@ -1,41 +1,21 @@
 """Which facts known at entry go with winning, beyond luck?"""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Double,
-    Select,
-    Text,
-    and_,
-    case,
-    cast,
-    func,
-    literal,
-    null,
-    select,
-    type_coerce,
-    union_all,
-)
+from sqlalchemy import Select, and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.columns import PRICE_DIGITS, Number
-from store.database import user_of
-from store.edge import GRID, Band, Book, Cell, Verdict, Verdicts, judge
-from store.models import Condition, Trade
+from store.evidence.book import Book
+from store.evidence.verdicts import CLAIMS, Tier, Verdict, Verdicts, sentence, visible
+from store.models import Trade
 from store.queries.answer import Answer, Evidence, Optional, Part, Rate, Ratio
 from store.queries.asking import Asked, ask, refuse_unknown
+from store.queries.books import Whole, worked_out
 from store.queries.filters import Filters, question
-from store.stats import Sums
-
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-WORDS = 20  # Values of a free condition that are looked at, the most frequent first.
+from store.queries.summing import summed, sums_of
+from store.stats import Sums, design_effect
 
 
 class FoundCondition(Part):
@@ -45,12 +25,14 @@ class FoundCondition(Part):
     wins: int
     losses: int
     breakevens: int
-    win_rate: Ratio
+    win_rate: Ratio = Field(description="Raw")
     win_rate_low: Ratio
     win_rate_high: Ratio
+    shrunk_win_rate: Ratio = Field(description="After allowing for the choice")
     rest_win_rate: Ratio
     p_adjusted: Ratio
     mean_return: Ratio = Field(description="Mean net P&L on risk")
+    also: Optional[list[str]]
     sentence: Optional[str]
 
 
@@ -64,36 +46,20 @@ class Base(Part):
     win_rate_high: Ratio
 
 
+class OwnRate(Base):
+    """What is asked for by name: its raw rate, and what that is worth beside the book's."""
+
+    shrunk_win_rate: Ratio
+    tier: str
+
+
 class EntryConditions(Answer):
     overall: Base
-    ticker: Optional[FoundCondition]
+    ticker: Optional[OwnRate]
     conditions: list[FoundCondition]
     conditions_checked: int
     smallest_visible_edge: Ratio = Field(description="Win rate; 80 % power, quarter of trades")
     reason: Optional[str]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Sums of the trades that share one value of one column; `members` tell them apart."""
-
-    n: int = 0
-    wins: int = 0
-    losses: int = 0
-    breakevens: int = 0
-    ret_n: int = 0
-    ret_sum: float = 0.0
-    ret_squares: float = 0.0
-    ret_cubes: float = 0.0
-    numbers: int = 0
-    numbers_squared: int = 0
-
-    def __add__(self, other: "_Group") -> "_Group":
-        return replace(self, **{k: v + getattr(other, k) for k, v in vars(self).items()})
-
-    def cell(self, name: str) -> Cell:
-        given = {k: v for k, v in vars(self).items() if not k.startswith("numbers")}
-        return Cell(name=name, members=(self.n, self.numbers, self.numbers_squared), **given)
 
 
 @question("mode", first=("ticker",))
@@ -104,36 +70,84 @@ async def get_best_entry_conditions(
     limit: Annotated[int, Field(ge=1, le=30)] = 5,
 ) -> EntryConditions:
     """Entry conditions that go with winning, tested against luck over the whole book (scores,
-    greeks, IV, DTE, strategy, structure, day, hour, ticker, recorded facts). A ticker adds its
-    own rate; picking a part to test first would find edges that are not there."""
-    whole = Filters(mode=filters.mode)
-    user_id = user_of(session)
-    asked = await ask(session, whole, lambda facts: _every_condition(user_id, facts))
-    groups = _groups(asked.rows)
-    cells = list(_cells(groups))
-    total = asked.sums
-    found = judge(Book(total.n, total.wins, total.losses, total.breakevens), cells, avoid=avoid)
-    own = await _of_ticker(session, filters, found)
-    listed = [_found(verdict) for verdict in found.verdicts[:limit]]
+    greeks, IV, DTE, strategy, structure, day, hour, ticker, recorded facts, pairs). A ticker
+    adds its own shrunk rate; testing a part picked first would find edges that are not there."""
+    ticker = filters.ticker.strip().upper() if filters.ticker else None
+    asked = await ask(session, Filters(mode=filters.mode), partial(_of_ticker, ticker))
+    found = await evidence_of(session, asked, avoid=avoid)
+    own = await _own(session, filters, asked, found, ticker)
     best = found.verdicts[0].tier if found.verdicts else "insufficient"
-    evidence: Evidence = best if total.n else "none"
+    evidence: Evidence = best if asked.sums.n else "none"
     return EntryConditions(
-        summary=_of_ticker_said(own) + _summary(asked, found, avoid),
+        summary=_of_ticker_said(own) + _summary(asked, found),
         evidence=evidence,
-        scope=replace_filters(asked, filters),
+        scope=asked.scope(),
         provenance=asked.provenance(),
-        overall=_base(total),
+        overall=_base(asked.sums),
         ticker=own,
-        conditions=listed,
-        conditions_checked=found.conditions_checked,
+        conditions=[_found(verdict, found) for verdict in found.verdicts[:limit]],
+        conditions_checked=found.checked,
         smallest_visible_edge=found.smallest_visible_edge,
         reason=found.reason,
     )
 
 
-def replace_filters(asked: Asked, filters: Filters) -> Any:
-    """The scope with what was asked: the ticker does not narrow the test."""
-    return asked.scope().model_copy(update={"filters": filters.said()})
+async def evidence_of(session: AsyncSession, asked: Asked, *, avoid: bool) -> Verdicts:
+    """The verdicts on every condition of the asked book, whole."""
+    if asked.book is None:
+        return judge_book(Book((), (), (), (), {}), avoid=avoid)
+    whole = Whole(asked.book.mode, asked.book.currency)
+    name = "conditions to avoid" if avoid else "conditions"
+    return await worked_out(session, whole, asked.version, name, partial(judge_book, avoid=avoid))
+
+
+def judge_book(book: Book, *, avoid: bool) -> Verdicts:
+    from store.evidence.conditions import judge  # Imports numpy: see store.evidence.
+
+    return judge(book, avoid=avoid)
+
+
+def shrunk_rate(sums: Sums, found: Verdicts) -> float | None:
+    """A group's win rate, drawn towards the book's as its conditions show that groups lie."""
+    from store.evidence.shrinkage import shrunk_win_rate  # Imports numpy.
+
+    decided = sums.wins + sums.losses
+    if found.base_rate is None or not decided:
+        return found.base_rate
+    deff = design_effect(sums.wins, sums.losses, sums.weeks, sums.blocks) or 1.0
+    return shrunk_win_rate(
+        sums.wins, decided, found.base_rate, found.n_decided, deff, found.prior_weights
+    )
+
+
+def _of_ticker(ticker: str | None, facts: Any) -> Select[Any]:
+    """The sums of the ticker's own trades, if one is asked for: a row, or none."""
+    mine = and_(*facts, Trade.ticker == ticker)
+    own = summed([Trade.ticker.label("name")], [mine]).subquery("own")
+    return select(literal(1).label("position"), *own.c)
+
+
+async def _own(
+    session: AsyncSession, filters: Filters, asked: Asked, found: Verdicts, ticker: str | None
+) -> OwnRate | None:
+    if ticker is None:
+        return None
+    if not asked.rows:
+        await refuse_unknown(session, filters)
+        return None
+    sums = sums_of(asked.rows[0], "own_")
+    return OwnRate(
+        **_base(sums).model_dump(),
+        shrunk_win_rate=shrunk_rate(sums, found),
+        tier=_tier_named(f"ticker={ticker}", found),
+    )
+
+
+def _tier_named(name: str, found: Verdicts) -> Tier:
+    for verdict in found.verdicts:
+        if name == verdict.name or name in verdict.also:
+            return verdict.tier
+    return "insufficient"
 
 
 def _base(total: Sums) -> Base:
@@ -141,58 +155,38 @@ def _base(total: Sums) -> Base:
     return Base(**{name: getattr(rate, name) for name in Base.model_fields})
 
 
-async def _of_ticker(
-    session: AsyncSession, filters: Filters, found: Verdicts
-) -> FoundCondition | None:
-    if filters.ticker is None:
-        return None
-    name = f"ticker={filters.ticker.strip().upper()}"
-    for verdict in found.verdicts:
-        if name == verdict.name or name in verdict.also:
-            return _found(replace(verdict, name=name))
-    await refuse_unknown(session, filters)
-    return None
-
-
-def _of_ticker_said(own: FoundCondition | None) -> str:
+def _of_ticker_said(own: OwnRate | None) -> str:
     """The ticker that was asked for comes first; all else is about the whole book."""
     if own is None:
         return ""
-    if own.tier == "insufficient":
-        return f"The ticker asked for: not enough evidence (n={own.n}). Whole book: "
-    return f"The ticker asked for: {own.tier} (n={own.n}). Whole book: "
+    shrunk = "" if own.shrunk_win_rate is None else f", about {own.shrunk_win_rate:.0%} wins"
+    tier = "not enough evidence" if own.tier == "insufficient" else own.tier
+    return f"The ticker asked for: {tier} (n={own.n}{shrunk}). Whole book: "
 
 
-def _summary(asked: Asked, found: Verdicts, avoid: bool) -> str:
+def _summary(asked: Asked, found: Verdicts) -> str:
     if asked.book is None or not asked.sums.n:
         return "No closed trades match."
-    counts = {
-        tier: sum(verdict.tier == tier for verdict in found.verdicts)
-        for tier in ("supported", "suggestive")
-    }
-    against = "losing" if avoid else "winning"
-    if any(counts.values()):
+    tiers = [verdict.tier for verdict in found.verdicts]
+    claims, hints = sum(tier in CLAIMS for tier in tiers), tiers.count("suggestive")
+    against = "losing" if found.avoid else "winning"
+    if claims or hints:
+        confirmed = tiers.count("confirmed")
         said = (
-            f"Conditions that go with {against}: {counts['supported']} supported,"
-            f" {counts['suggestive']} suggestive."
+            f"Conditions that go with {against}: {claims} supported ({confirmed} confirmed),"
+            f" {hints} suggestive."
         )
     else:
         said = (
             "Not enough evidence: nothing stands out from luck, which is not evidence of no edge."
         )
-    visible = found.smallest_visible_edge
-    edge = (
-        "no edge could be visible yet"
-        if visible is None
-        else f"only an edge of about +{100 * visible:.0f} points would be visible yet"
-    )
     return (
-        f"{said} {asked.sums.n} closed {asked.book.mode} trades,"
-        f" {found.conditions_checked} conditions checked; {edge}.{asked.caveat}"
+        f"{said} {asked.sums.n} closed {asked.book.mode} trades, {found.checked} conditions"
+        f" checked. {visible(found)}{asked.caveat}"
     )
 
 
-def _found(verdict: Verdict) -> FoundCondition:
+def _found(verdict: Verdict, family: Verdicts) -> FoundCondition:
     return FoundCondition(
         condition=verdict.name,
         tier=verdict.tier,
@@ -203,159 +197,11 @@ def _found(verdict: Verdict) -> FoundCondition:
         win_rate=verdict.win_rate,
         win_rate_low=verdict.low,
         win_rate_high=verdict.high,
+        shrunk_win_rate=verdict.shrunk_win_rate,
         rest_win_rate=verdict.rest_win_rate,
         p_adjusted=verdict.p_adjusted,
-        mean_return=verdict.mean_ret,
-        sentence=None if verdict.tier == "insufficient" else verdict.sentence,
+        mean_return=verdict.mean_return,
+        also=list(verdict.also) or None,
+        # What stands for every insufficient condition alike is said once, in the summary.
+        sentence=None if verdict.tier == "insufficient" else sentence(verdict, family),
     )
-
-
-# From the grid to SQL: one select per column, grouped by value or by finest band.
-
-
-def _every_condition(user_id: int, facts: Any) -> Select[Any]:
-    """Sums by column and value. Only what was known at entry is a column here, so nothing
-    that came later can be a condition."""
-    trades = (
-        select(
-            Trade.number, Trade.outcome, Trade.return_on_risk, Trade.scanner_score,
-            Trade.ai_score, func.abs(Trade.delta, type_=Trade.delta.type).label("abs_delta"),
-            Trade.iv, Trade.dte, Trade.strategy, Trade.structure, Trade.option_type,
-            Trade.direction, Trade.ticker, Trade.entry_weekday, Trade.entry_hour,
-        )
-        .where(*facts)
-        .cte("facts")
-    )  # fmt: skip
-    selects = [
-        _grouped(trades, column, _band_number(trades.c[column], _finest(column)))
-        for column in dict.fromkeys(band.column for band in GRID)
-    ]
-    for column in ("strategy", "structure", "option_type", "direction", "ticker"):
-        selects.append(_grouped(trades, column, trades.c[column]))
-    for column in ("entry_weekday", "entry_hour"):
-        selects.append(_grouped(trades, column, cast(trades.c[column], Text)))
-    selects.append(_free(user_id, trades))
-    every = union_all(*selects).subquery("every")
-    place = func.row_number().over(order_by=(every.c.kind, every.c.value))
-    return select(place.label("position"), *every.c)
-
-
-def _grouped(trades: Any, kind: str, value: ColumnElement[Any]) -> Any:
-    return (
-        select(literal(kind).label("kind"), value.label("value"), *_group_sums(trades))
-        .where(value.is_not(None))
-        .group_by(value)
-    )
-
-
-def _free(user_id: int, trades: Any) -> Any:
-    """The recorded words; numbers wait for bands that are fixed beforehand."""
-    kind = literal("condition.") + Condition.name
-    return (
-        select(kind, Condition.word, *_group_sums(trades))
-        .join(trades, trades.c.number == Condition.trade_number)
-        .where(Condition.user_id == user_id, Condition.word.is_not(None))
-        .group_by(Condition.name, Condition.word)
-    )
-
-
-def _group_sums(trades: Any) -> list[Any]:
-    ret = cast(type_coerce(trades.c.return_on_risk, BigInteger), Double) / 10**PRICE_DIGITS
-    return [
-        func.count().label("n"),
-        func.count().filter(trades.c.outcome == "win").label("wins"),
-        func.count().filter(trades.c.outcome == "loss").label("losses"),
-        func.count().filter(trades.c.outcome == "breakeven").label("breakevens"),
-        func.count(trades.c.return_on_risk).label("ret_n"),
-        # Exact: floats add up to other last digits in another order.
-        func.coalesce(func.sum(trades.c.return_on_risk), literal(Decimal(0), Number)).label(
-            "ret_sum"
-        ),
-        func.coalesce(func.sum(ret * ret), 0.0).label("ret_squares"),
-        func.coalesce(func.sum(ret * ret * ret), 0.0).label("ret_cubes"),
-        func.sum(trades.c.number).label("numbers"),
-        func.sum(trades.c.number * trades.c.number).label("numbers_squared"),
-    ]
-
-
-def _finest(column: str) -> list[Band]:
-    """The bands that divide the column: those that no other band divides further."""
-    mine = [band for band in GRID if band.column == column]
-    return [
-        band
-        for band in mine
-        if not any(
-            _low(band) <= _low(other) and _high(other) <= _high(band) and other is not band
-            for other in mine
-        )
-    ]
-
-
-def _low(band: Band) -> Decimal:
-    return Decimal("-Infinity") if band.low is None else band.low
-
-
-def _high(band: Band) -> Decimal:
-    return Decimal("Infinity") if band.high is None else band.high
-
-
-def _band_number(column: Any, bands: Sequence[Band]) -> ColumnElement[Any]:
-    """The number of the band a value is in, as text."""
-
-    def bound(value: Decimal) -> Any:
-        return int(value) if isinstance(column.type, BigInteger) else value
-
-    branches = [
-        (
-            and_(
-                *([] if band.low is None else [column >= bound(band.low)]),
-                *([] if band.high is None else [column < bound(band.high)]),
-            ),
-            str(number),
-        )
-        for number, band in enumerate(bands)
-    ]
-    return case(*branches, else_=null())
-
-
-def _groups(rows: Iterable[Any]) -> dict[str, dict[str, _Group]]:
-    """Every group by column and value."""
-    found: dict[str, dict[str, _Group]] = defaultdict(dict)
-    for row in rows:
-        values = {name: getattr(row, f"own_{name}") for name in vars(_Group())}
-        for name, value in values.items():
-            values[name] = float(value) if name in _FLOATS else int(value)
-        found[row.own_kind][row.own_value] = _Group(**values)
-    return found
-
-
-_FLOATS = ("ret_sum", "ret_squares", "ret_cubes")
-
-
-def _cells(groups: dict[str, dict[str, _Group]]) -> Iterable[Cell]:
-    """The family of conditions: every band of the grid, every value of the rest."""
-    for band in GRID:
-        finest = _finest(band.column)
-        inside = [
-            groups[band.column][str(number)]
-            for number, fine in enumerate(finest)
-            if _low(band) <= _low(fine) and _high(fine) <= _high(band)
-            if str(number) in groups.get(band.column, {})
-        ]
-        if inside:
-            yield sum(inside, _Group()).cell(band.name)
-    banded = {band.column for band in GRID}
-    for kind, values in groups.items():
-        if kind in banded:
-            continue
-        ranked = sorted(values.items(), key=lambda item: (-item[1].n, item[0]))
-        for value, group in ranked[: WORDS if kind.startswith("condition.") else None]:
-            yield group.cell(_name(kind, value))
-
-
-def _name(kind: str, value: str) -> str:
-    if kind == "entry_weekday":
-        return f"weekday={WEEKDAYS[int(value) - 1]}"
-    if kind == "entry_hour":
-        return f"hour={int(value):02d}"
-    return f"{kind}={value}"

@@ -1,32 +1,47 @@
 """How has a strategy done, and how sure can one be?"""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import (
-    ColumnElement,
-    Double,
-    Select,
-    case,
-    cast,
-    func,
-    literal,
-    select,
-    true,
-    type_coerce,
-)
+from sqlalchemy import BigInteger, Select, func, select, true, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import BigInteger
 
-from store.columns import PRICE_DIGITS, Number
-from store.columns import Money as MoneyColumn
+from store.database import user_of
+from store.evidence.book import Book
+from store.evidence.verdicts import ALPHA
 from store.models import Trade
-from store.queries.answer import Answer, Money, Optional, Part, Rate, Ratio, Totals
-from store.queries.asking import Asked, ask, sums, sums_of
+from store.queries.answer import (
+    Answer,
+    Money,
+    MoneyOrNone,
+    Optional,
+    Part,
+    Rate,
+    Ratio,
+    Totals,
+)
+from store.queries.asking import Asked, ask
+from store.queries.books import Whole, closed_trades, remembered, worked_out
+from store.queries.course import course_of
 from store.queries.filters import Filters, question
-from store.stats import sqn, streak_chance
+from store.queries.summing import summed, sums_of
+from store.stats import (
+    Sums,
+    enough_for_interval,
+    kelly,
+    mean_interval,
+    measures,
+    sqn,
+    streak_chance,
+)
+
+if TYPE_CHECKING:
+    from store.evidence.strategies import Comparison
 
 GROUPS = 12
 
@@ -39,8 +54,15 @@ class Streak(Part):
 class Performance(Totals):
     n_r: int
     expectancy_r: Ratio
+    return_on_risk: Ratio = Field(description="Mean; premium where risk is unknown")
+    return_low: Ratio
+    return_high: Ratio
+    signs_disagree: Optional[bool] = Field(description="P&L in currency and on risk")
     sqn: Ratio
+    kelly: Ratio = Field(description="Half or less of Kelly, at most 10 %")
+    kelly_reason: Optional[str]
     max_drawdown: Money
+    drawdown_chance: Ratio = Field(description="Share of reorderings at least as deep")
     win_streak: Streak
     loss_streak: Streak
     holding_hours_wins: list[float] = Field(description="Quartiles: 25 %, median, 75 %")
@@ -49,11 +71,24 @@ class Performance(Totals):
 
 class StrategyRate(Rate):
     strategy: str | None
+    expectancy_low: MoneyOrNone
+    expectancy_high: MoneyOrNone
     profit_factor: Ratio
+    mean_return: Ratio
+    p_adjusted: Ratio = Field(description="Better than the rest by luck, of all compared")
+
+
+class Compared(Part):
+    """Whether any strategy stands out from the others, on net P&L on risk."""
+
+    strategies: int
+    best_by_luck: Ratio = Field(description="Mean return of the best, if all were alike")
+    reason: Optional[str]
 
 
 class StrategyPerformance(Answer):
     overall: Performance
+    comparison: Optional[Compared]
     strategies: Optional[list[StrategyRate]]
 
 
@@ -66,165 +101,122 @@ async def get_strategy_performance(
     filters: Filters,
     limit: Annotated[int, Field(ge=1, le=50, description="Strategies compared")] = GROUPS,
 ) -> StrategyPerformance:
-    """Win rate, expectancy, profit factor, drawdown, streaks and holding time of a strategy
-    over closed trades, each with n and interval; without a strategy, all compared."""
+    """Win rate, expectancy, profit factor, drawdown, streaks, holding time and capped Kelly of
+    a strategy over closed trades, each with n and interval; without a strategy, all compared,
+    beside how good the best would look by luck."""
     alone = filters.strategy is not None
-    asked = await ask(session, filters, _whole if alone else partial(_compared, limit))
-    overall = _performance(asked)
-    strategies = None if alone else [_strategy_rate(row) for row in asked.rows]
+    asked = await ask(session, filters, course_of if alone else partial(_compared, limit))
+    found = None if alone else await _comparison(session, asked)
+    overall = _performance(asked, await _drawdown_chance(session, asked))
+    strategies = None if alone else [_strategy_rate(row, found) for row in asked.rows]
+    compared = _told(found) if found else None
     return StrategyPerformance(
-        summary=_summary(asked, overall, strategies),
+        summary=_summary(asked, overall, strategies, compared),
         evidence=asked.evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
         overall=overall,
+        comparison=compared,
         strategies=strategies,
     )
 
 
-def _summary(asked: Asked, found: Performance, strategies: list[StrategyRate] | None) -> str:
+def _summary(
+    asked: Asked,
+    found: Performance,
+    strategies: list[StrategyRate] | None,
+    compared: Compared | None,
+) -> str:
     if asked.book is None or not found.n:
         return "No closed trades match."
-    compared = ""
-    if strategies and len(strategies) > 1:
-        compared = f" The best of {len(strategies)} strategies looks good by luck alone, too."
     return (
         f"{found.wins} wins, {found.losses} losses, {found.breakevens} break-even in"
         f" {found.n} closed {asked.book.mode} trades: net {found.net_pnl}"
-        f" {asked.book.currency}, {found.said()}.{compared}{asked.caveat}"
+        f" {asked.book.currency}, {found.said()}.{_best_said(strategies, compared)}{asked.caveat}"
     )
 
 
-def _whole(facts: Any) -> Select[Any]:
-    """Drawdown, streaks, holding times and R of the trades, in order of exit: one row."""
-    trades = (
-        select(
-            Trade.closed_at, Trade.number, Trade.net_pnl, Trade.outcome,
-            Trade.holding_seconds, Trade.r_multiple,
-        )
-        .where(*facts)
-        .cte("facts")
-    )  # fmt: skip
-    parts = [_drawdown(trades), _streaks(trades), _holding(trades), _r(trades)]
-    joined: Any = parts[0]
-    for part in parts[1:]:
-        joined = joined.join(part, true())
-    columns = [column for part in parts for column in part.c]
-    return select(literal(1).label("position"), *columns).select_from(joined)
-
-
-def _drawdown(trades: Any) -> Any:
-    """The deepest fall of cumulative net P&L below its peak, the peak starting at 0."""
-    order = (trades.c.closed_at, trades.c.number)
-    equity = select(
-        trades.c.closed_at, trades.c.number,
-        func.sum(trades.c.net_pnl).over(order_by=order, rows=(None, 0)).label("equity"),
-    ).subquery("equity")  # fmt: skip
-    order = (equity.c.closed_at, equity.c.number)
-    peaks = select(
-        equity.c.equity,
-        func.max(equity.c.equity).over(order_by=order, rows=(None, 0)).label("peak"),
-    ).subquery("peaks")
-    fall = peaks.c.equity - case((peaks.c.peak > 0, peaks.c.peak), else_=0)
-    deepest = func.min(case((fall < 0, fall), else_=0))
-    return select(type_coerce(deepest, MoneyColumn).label("drawdown")).subquery("drawdown")
-
-
-def _streaks(trades: Any) -> Any:
-    """The longest runs of wins and of losses; break-evens are passed over."""
-    order = (trades.c.closed_at, trades.c.number)
-    run = func.row_number().over(order_by=order) - func.row_number().over(
-        partition_by=trades.c.outcome, order_by=order
+def _best_said(strategies: list[StrategyRate] | None, compared: Compared | None) -> str:
+    if not strategies or compared is None or compared.strategies < 2:
+        return ""
+    luck = (
+        ""
+        if compared.best_by_luck is None
+        else f" luck alone would show a best mean return of {compared.best_by_luck:+.1%} on risk;"
     )
-    decided = (
-        select(trades.c.outcome, run.label("run"))
-        .where(trades.c.outcome != "breakeven")
-        .subquery("decided")
-    )
-    runs = (
-        select(decided.c.outcome, func.count().label("length"))
-        .group_by(decided.c.outcome, decided.c.run)
-        .subquery("runs")
-    )
-    return select(
-        func.max(runs.c.length).filter(runs.c.outcome == "win").label("win_streak"),
-        func.max(runs.c.length).filter(runs.c.outcome == "loss").label("loss_streak"),
-    ).subquery("streaks")
+    better = sum(one.p_adjusted is not None and one.p_adjusted <= ALPHA for one in strategies)
+    said = f"{better or 'none'} stand{'' if better > 1 else 's'} out"
+    return f" Of {compared.strategies} strategies compared{luck} {said} from the others."
 
 
-def _holding(trades: Any) -> Any:
-    """Quartiles of the holding time of wins and losses, linearly interpolated.
-
-    A value counts by its nearness to the wanted rank p (n - 1), within one rank of it.
-    """
-    place = func.row_number().over(
-        partition_by=trades.c.outcome, order_by=(trades.c.holding_seconds, trades.c.number)
-    )
-    ranked = select(
-        trades.c.outcome,
-        trades.c.holding_seconds,
-        cast(place - 1, Double).label("rank"),
-        func.count().over(partition_by=trades.c.outcome).label("n"),
-    ).subquery("ranked")
-
-    def quartile(outcome: str, fraction: float) -> ColumnElement[Any]:
-        apart = func.abs(ranked.c.rank - fraction * (ranked.c.n - 1))
-        weight = case((apart < 1, 1 - apart), else_=0.0)
-        mine = ranked.c.outcome == outcome
-        return func.sum(ranked.c.holding_seconds * weight).filter(mine)
-
-    return select(
-        *(
-            quartile(outcome, quarter / 4).label(f"{outcome}_{quarter}")
-            for outcome in ("win", "loss")
-            for quarter in (1, 2, 3)
-        )
-    ).subquery("holding")
+# The whole: what was asked for, taken together.
 
 
-def _r(trades: Any) -> Any:
-    """Count, sum and sum of squares of the R-multiples that are known."""
-    r = cast(type_coerce(trades.c.r_multiple, BigInteger), Double) / 10**PRICE_DIGITS
-    return select(
-        func.count(trades.c.r_multiple).label("n_r"),
-        func.coalesce(func.sum(trades.c.r_multiple), literal(Decimal(0), Number)).label("r_sum"),
-        func.coalesce(func.sum(r * r), 0.0).label("r_squares"),
-    ).subquery("r")
-
-
-def _performance(asked: Asked) -> Performance:
+def _performance(asked: Asked, drawdown_chance: float | None) -> Performance:
     row = asked.rows[0] if asked.rows else None
-    total = asked.sums
-    decided = total.wins + total.losses
-    rate = total.wins / decided if decided else 0.0
+    base = Totals.of(asked.sums)
+    decided = base.wins + base.losses
     won, lost = (row.own_win_streak or 0, row.own_loss_streak or 0) if row else (0, 0)
-    n_r = row.own_n_r if row else 0
-    r_sum = float(row.own_r_sum) if row else 0.0
-    mean_r = r_sum / n_r if n_r else None
-    deviation = _deviation(n_r, r_sum, row.own_r_squares) if row else 0.0
-    base = Totals.of(total)
+    r, ret = _Earned.of(row, "r"), _Earned.of(row, "ret")
+    interval = None
+    if enough_for_interval(ret.n, base.wins, base.losses):
+        interval = mean_interval(ret.n, ret.total, ret.squares, ret.cubes)
+    bet = kelly(asked.sums, measures(asked.sums).expectancy_low)
     return Performance(
         **vars(base),
-        n_r=n_r,
-        expectancy_r=mean_r,
-        sqn=sqn(n_r, mean_r, deviation) if mean_r is not None else None,
+        n_r=r.n,
+        expectancy_r=r.mean,
+        return_on_risk=ret.mean,
+        return_low=interval.low if interval else None,
+        return_high=interval.high if interval else None,
+        signs_disagree=_signs_disagree(asked.sums, ret),
+        sqn=sqn(r.n, r.mean, r.deviation) if r.mean is not None else None,
+        kelly=bet.fraction,
+        kelly_reason=bet.reason,
         max_drawdown=(row.own_drawdown if row else None) or Decimal(0),  # type: ignore[arg-type]
-        win_streak=Streak(length=won, chance=_chance(won, decided, rate)),
-        loss_streak=Streak(length=lost, chance=_chance(lost, decided, 1 - rate)),
+        drawdown_chance=drawdown_chance,
+        win_streak=Streak(length=won, chance=_chance(won, decided, base.win_rate)),
+        loss_streak=Streak(length=lost, chance=_chance(lost, decided, 1 - (base.win_rate or 0.0))),
         holding_hours_wins=_hours(row, "win"),
         holding_hours_losses=_hours(row, "loss"),
     )
 
 
-def _deviation(n: int, total: float, squares: float) -> float:
-    """Sample standard deviation from sums; 0 for a single value."""
-    if n < 2:
-        return 0.0
-    return float(max(0.0, (squares - total * total / n) / (n - 1)) ** 0.5)
+@dataclass(frozen=True)
+class _Earned:
+    """Powers of a ratio over the n trades where it is known."""
+
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    cubes: float = 0.0
+
+    @classmethod
+    def of(cls, row: Any, name: str) -> "_Earned":
+        if row is None:
+            return cls()
+        values = (getattr(row, f"own_{name}_{power}", 0.0) for power in ("sum", "squares", "cubes"))
+        return cls(getattr(row, f"own_{name}_n"), *map(float, values))
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.n if self.n else None
+
+    @property
+    def deviation(self) -> float:
+        """Of the sample; 0 for a single value."""
+        if self.n < 2:
+            return 0.0
+        return float(max(0.0, (self.squares - self.total**2 / self.n) / (self.n - 1)) ** 0.5)
 
 
-def _chance(length: int, decided: int, rate: float) -> float | None:
-    return streak_chance(length, decided, rate) if length else None
+def _signs_disagree(sums: Sums, ret: _Earned) -> bool | None:
+    """True where money was made but risk not paid for, or the other way round."""
+    return True if float(sums.net_pnl) * ret.total < 0 else None
+
+
+def _chance(length: int, decided: int, rate: float | None) -> float | None:
+    return streak_chance(length, decided, rate) if length and rate is not None else None
 
 
 def _hours(row: Any, outcome: str) -> list[float]:
@@ -232,22 +224,72 @@ def _hours(row: Any, outcome: str) -> list[float]:
     return [round(value / 3600, 1) for value in values if value is not None]
 
 
+async def _drawdown_chance(session: AsyncSession, asked: Asked) -> float | None:
+    if asked.book is None or not asked.sums.n:
+        return None
+    whole = Whole(asked.book.mode, asked.book.currency)
+    key = ("drawdown", whole, tuple(asked.filters.said().items()))
+
+    async def reordered() -> tuple[float | None]:
+        from store.evidence.reordering import drawdown_percentile  # Imports numpy.
+
+        return (
+            await asyncio.to_thread(drawdown_percentile, await _net_pnls(session, asked, whole)),
+        )
+
+    (chance,) = await remembered(session, asked.version, key, reordered)
+    return chance
+
+
+async def _net_pnls(session: AsyncSession, asked: Asked, whole: Whole) -> Sequence[int]:
+    """Net P&L of the trades asked about, in order of exit, in millionths."""
+    user_id = user_of(session)
+    found = await session.scalars(
+        select(type_coerce(Trade.net_pnl, BigInteger))
+        .where(*closed_trades(user_id, whole), *asked.filters.matching(user_id, closed=True))
+        .order_by(Trade.closed_at, Trade.number)
+    )
+    return found.all()
+
+
+# Strategy by strategy.
+
+
 def _compared(limit: int, facts: Any) -> Select[Any]:
     """The whole beside every strategy: a row each by net P&L, best first, ties by name."""
-    place = func.row_number().over(order_by=(func.sum(Trade.net_pnl).desc(), Trade.strategy))
-    each = (
-        select(place.label("position"), Trade.strategy, *sums())
-        .where(*facts)
-        .group_by(Trade.strategy)
-        .order_by(place)
-        .limit(limit)
-        .subquery("each")
-    )
-    whole = _whole(facts).subquery("whole")
+    groups = summed([Trade.strategy.label("strategy")], facts).subquery("groups")
+    place = func.row_number().over(order_by=(groups.c.net_pnl.desc(), groups.c.strategy))
+    each = select(place.label("position"), *groups.c).order_by(place).limit(limit).subquery("each")
+    whole = course_of(facts).subquery("whole")
     own = [column for column in whole.c if column.name != "position"]
     return select(*each.c, *own).select_from(each.join(whole, true()))
 
 
-def _strategy_rate(row: Any) -> StrategyRate:
+async def _comparison(session: AsyncSession, asked: Asked) -> "Comparison | None":
+    """Of all strategies of the whole book; None where filters leave a part of it, for a part
+    that was picked first proves nothing."""
+    if asked.book is None or asked.sums.n != asked.book.book_n:
+        return None
+    whole = Whole(asked.book.mode, asked.book.currency)
+    return await worked_out(session, whole, asked.version, "strategies", _compare)
+
+
+def _compare(book: Book) -> "Comparison":
+    from store.evidence.strategies import compare  # Imports numpy: see store.evidence.
+
+    return compare(book.words("strategy"), book.returns, book.sides, book.days)
+
+
+def _told(found: "Comparison") -> Compared:
+    return Compared(strategies=found.compared, best_by_luck=found.best_by_luck, reason=found.reason)
+
+
+def _strategy_rate(row: Any, found: "Comparison | None") -> StrategyRate:
     total = Totals.of(sums_of(row, "own_"))
-    return StrategyRate(**vars(total), strategy=row.own_strategy)
+    name = row.own_strategy
+    return StrategyRate(
+        **vars(total),
+        strategy=name,
+        mean_return=found.mean_return.get(name) if found else None,
+        p_adjusted=found.p_adjusted.get(name) if found else None,
+    )

@@ -1,36 +1,80 @@
-"""Do trades with a score in this range win more often than the rest of the book?"""
+"""Do trades with a score in this range win more often, and is the score worth anything?"""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
-from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy import Select, and_, case, func, literal, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.columns import PRICE_DIGITS
 from store.errors import Invalid
+from store.evidence.book import Book
 from store.models import Trade
-from store.queries.answer import Answer, Rate
-from store.queries.asking import Asked, ask, sums, sums_of
+from store.queries.answer import Answer, MoneyOrNone, Optional, Part, Rate, Ratio
+from store.queries.asking import Asked, ask
+from store.queries.books import Whole, worked_out
 from store.queries.filters import Filters, question
+from store.queries.summing import summed, sums_of
 from store.stats import Sums
 
+if TYPE_CHECKING:
+    from store.evidence.scores import ScoreEvidence
+
 Bound = Annotated[float, Field(ge=0, le=100, description="Inclusive")]
+Score = Literal["scanner", "ai"]
 
 # The lowest score of each band; a band ends where the next begins.
 BANDS = ((0, "<50"), (50, "50-59"), (60, "60-69"), (70, "70-79"), (80, "80-89"), (90, ">=90"))
 
 
-class Band(Rate):
+class RangeRate(Rate):
+    expectancy_low: MoneyOrNone
+    expectancy_high: MoneyOrNone
+
+
+class Band(Part):
     band: str
+    n: int
+    wins: int
+    losses: int
+    breakevens: int
+    win_rate: Ratio
+    win_rate_low: Ratio
+    win_rate_high: Ratio
+    isotonic: Ratio = Field(description="Fit that never falls with the score")
+
+
+class RangeVerdict(Part):
+    """Adjusted for every range that could have been asked for."""
+
+    verdict: Literal["better", "worse", "unclear", "too_few"]
+    p_adjusted: Ratio
+    shrunk_win_rate: Ratio
+
+
+class Predictive(Part):
+    """Whether the score tells wins from losses at all."""
+
+    score_is_predictive: Literal["yes", "no", "unclear"]
+    trend: Optional[str]
+    trend_p: Ratio
+    bands_p: Ratio = Field(description="Chi-square over the bands")
+    auc: Ratio
+    auc_low: Ratio
+    auc_high: Ratio
+    reason: Optional[str]
 
 
 class WinRateByScore(Answer):
-    score: Literal["scanner", "ai"]
+    score: Score
     min: float
     max: float
-    in_range: Rate
-    rest: Rate = Field(description="Scored trades outside the range")
+    in_range: RangeRate
+    rest: RangeRate = Field(description="Scored trades outside the range")
+    whole_book_range: RangeVerdict
+    whole_book_score: Predictive
     bands: list[Band]
     unscored: int
 
@@ -41,47 +85,55 @@ async def get_win_rate_by_score(
     filters: Filters,
     min: Bound = 0,
     max: Bound = 100,
-    score: Annotated[Literal["scanner", "ai"], Field(description="Which score")] = "scanner",
+    score: Annotated[Score, Field(description="Which score")] = "scanner",
 ) -> WinRateByScore:
-    """Win rate of closed trades whose entry score lies in [min, max], beside the rest of the
-    book and fixed bands, each with n and interval. A range that was looked for proves nothing."""
+    """Win rate of closed trades whose entry score lies in [min, max], beside the rest and fixed
+    bands. Whether the range beats the rest and the score predicts at all is tested on the
+    whole book, adjusted for every range that could have been asked."""
     if min > max:
         raise Invalid(f"min {min:g} is above max {max:g}; min must not exceed max.")
-    asked = await ask(session, filters, lambda facts: _by_band(score, min, max, facts))
-    inside = _sum(asked, lambda row: row.own_inside == 1)
-    rest = _sum(asked, lambda row: row.own_inside == 0 and row.own_band is not None)
+    asked = await ask(session, filters, partial(_by_score, score, min, max))
+    evidence = await _evidence(session, asked, score)
+    groups = {(row.own_kind, row.own_part): sums_of(row, "own_") for row in asked.rows}
+    inside, rest = (groups.get(("range", part), Sums()) for part in (1, 0))
+    verdict = RangeVerdict.model_validate(evidence.range_verdict(min, max))
+    predictive = _predictive(evidence)
     return WinRateByScore(
-        summary=_summary(asked, score, min, max, Rate.of(inside), Rate.of(rest)),
+        summary=_summary(
+            asked, score, min, max, Rate.of(inside), Rate.of(rest), verdict, predictive
+        ),
         evidence=asked.evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
         score=score,
         min=min,
         max=max,
-        in_range=Rate.of(inside),
-        rest=Rate.of(rest),
-        bands=[
-            Band.of(_sum(asked, lambda row, low=low: row.own_band == low), band=name)
-            for low, name in BANDS
-        ],
-        unscored=_sum(asked, lambda row: row.own_band is None).n,
+        in_range=RangeRate.of(inside),
+        rest=RangeRate.of(rest),
+        whole_book_range=verdict,
+        whole_book_score=predictive,
+        bands=_bands([groups.get(("band", low), Sums()) for low, _ in BANDS]),
+        unscored=groups.get(("band", None), Sums()).n,
     )
 
 
-def _by_band(score: str, low: float, high: float, facts: Any) -> Select[Any]:
-    """Sums by band and by whether the score is in the range; no band is no score."""
+def _by_score(score: Score, low: float, high: float, facts: Any) -> Select[Any]:
+    """Sums by band, no band being no score, and inside and outside the range."""
     column = Trade.scanner_score if score == "scanner" else Trade.ai_score
-    band = case(*((column >= Decimal(start), start) for start, _ in reversed(BANDS)), else_=None)
+    band = case(*((column >= Decimal(start), start) for start, _ in reversed(BANDS)), else_=null())
     within = and_(column >= _kept(low, ROUND_CEILING), column <= _kept(high, ROUND_FLOOR))
-    inside = case((within, 1), else_=0)
-    grouped = (
-        select(band.label("band"), inside.label("inside"), *sums())
-        .where(*facts)
-        .group_by(band, inside)
-        .subquery()
-    )
-    place = func.row_number().over(order_by=(grouped.c.band, grouped.c.inside))
-    return select(place.label("position"), *grouped.c)
+    side = case((within, 1), else_=0)
+    every = union_all(
+        _grouped("band", summed([band.label("part")], facts)),
+        _grouped("range", summed([side.label("part")], [*facts, column.is_not(None)])),
+    ).subquery("every")
+    place = func.row_number().over(order_by=(every.c.kind, every.c.part))
+    return select(place.label("position"), *every.c)
+
+
+def _grouped(kind: str, groups: Select[Any]) -> Select[Any]:
+    each = groups.subquery()
+    return select(literal(kind).label("kind"), *each.c)
 
 
 def _kept(bound: float, rounding: str) -> Decimal:
@@ -89,16 +141,82 @@ def _kept(bound: float, rounding: str) -> Decimal:
     return Decimal(str(bound)).quantize(Decimal(1).scaleb(-PRICE_DIGITS), rounding=rounding)
 
 
-def _sum(asked: Asked, kept: Any) -> Sums:
-    return sum((sums_of(row, "own_") for row in asked.rows if kept(row)), Sums())
+async def _evidence(session: AsyncSession, asked: Asked, score: Score) -> "ScoreEvidence":
+    """What the whole book says of the score: filters do not narrow it, for a part that was
+    picked first proves nothing."""
+    if asked.book is None:
+        return _score_evidence(score, Book((), (), (), (), {}))
+    whole = Whole(asked.book.mode, asked.book.currency)
+    return await worked_out(
+        session, whole, asked.version, f"{score} score", partial(_score_evidence, score)
+    )
 
 
-def _summary(asked: Asked, score: str, low: float, high: float, inside: Rate, rest: Rate) -> str:
+def _score_evidence(score: Score, book: Book) -> "ScoreEvidence":
+    from store.evidence.scores import evidence_of  # Imports numpy: see store.evidence.
+
+    columns = {name: book.numbers(f"{name}_score") for name in ("scanner", "ai")}
+    recorded = sum(any(value is not None for value in column) for column in columns.values())
+    return evidence_of(
+        book.outcomes, book.sides, book.days, columns[score], families=max(1, recorded)
+    )
+
+
+def _predictive(evidence: "ScoreEvidence") -> Predictive:
+    return Predictive(
+        score_is_predictive=evidence.predictive,
+        trend=evidence.direction,
+        trend_p=evidence.trend_p,
+        bands_p=evidence.bands_p,
+        auc=evidence.auc,
+        auc_low=evidence.auc_low,
+        auc_high=evidence.auc_high,
+        reason=evidence.reason,
+    )
+
+
+def _bands(groups: list[Sums]) -> list[Band]:
+    from store.evidence.calibration import isotonic  # Imports numpy: see store.evidence.
+
+    fit = isotonic([one.wins for one in groups], [one.wins + one.losses for one in groups])
+    return [
+        Band(**{**vars(Rate.of(one)), "band": name, "isotonic": rate})
+        for one, (_, name), rate in zip(groups, BANDS, fit, strict=True)
+    ]
+
+
+def _summary(
+    asked: Asked,
+    score: Score,
+    low: float,
+    high: float,
+    inside: Rate,
+    rest: Rate,
+    verdict: RangeVerdict,
+    predictive: Predictive,
+) -> str:
     if asked.book is None or not asked.sums.n:
         return "No closed trades match."
     if not inside.n + rest.n:
         return f"None of {asked.sums.n} closed trades carries a {score} score.{asked.caveat}"
     return (
         f"{score} score {low:g} to {high:g}: {inside.said()}; the rest: {rest.said()}."
-        f" The difference is described, not tested.{asked.caveat}"
+        f" {_VERDICTS[verdict.verdict]} {_PREDICTIVE[predictive.score_is_predictive]}"
+        f"{asked.caveat}"
     )
+
+
+_VERDICTS = {
+    "better": "In the whole book this range wins more often, beyond what the best of all ranges"
+    " would by luck.",
+    "worse": "In the whole book this range wins less often, beyond what the worst of all ranges"
+    " would by luck.",
+    "unclear": "In the whole book the difference is within what the best of all ranges shows by"
+    " luck.",
+    "too_few": "There are too few trades inside or outside this range to compare.",
+}
+_PREDICTIVE = {
+    "yes": "The score tells wins from losses.",
+    "no": "The score does not tell wins from losses.",
+    "unclear": "Whether the score predicts anything is unclear.",
+}

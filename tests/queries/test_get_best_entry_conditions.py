@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from store.database import Store
-from store.edge import GRID, Fact, Verdict, Verdicts, judge, tally
+from store.evidence.book import Book
+from store.evidence.conditions import judge
+from store.evidence.verdicts import Verdict, Verdicts, sentence
 from tests.ledger import record
 from tests.server.asking import ask
 
@@ -44,51 +47,50 @@ def book(n: int, *, edge: bool) -> str:
     return "\n".join(lines)
 
 
-async def facts_of(store: Store) -> list[Fact]:
-    """Every closed trade as a fact, read row by row with nothing of the question's SQL."""
+async def book_of(store: Store) -> Book:
+    """Every closed trade by day of entry, read row by row with nothing of the question's SQL."""
     async with store.read() as session:
-        trades = await session.execute(
+        found = await session.execute(
             text("SELECT * FROM trades WHERE user_id = 1 AND status = 'closed' ORDER BY number")
         )
-        words: dict[int, set[str]] = {}
-        for row in await session.execute(
-            text("SELECT trade_number, name, word FROM conditions WHERE word IS NOT NULL")
-        ):
-            words.setdefault(row.trade_number, set()).add(f"condition.{row.name}={row.word}")
-        return [fact(row, words.get(row["number"], set())) for row in trades.mappings()]
-
-
-def fact(row: Mapping[Any, Any], words: set[str]) -> Fact:
-    values = {
-        name: None if row[name] is None else row[name] * UNIT
-        for name in ("scanner_score", "ai_score", "delta", "iv", "return_on_risk")
-    }
-    values["abs_delta"] = None if values["delta"] is None else abs(values["delta"])
-    values["dte"] = row["dte"]
-    bands = {
-        band.name
-        for band in GRID
-        if (value := values[band.column]) is not None and band.holds(value)
-    }
-    named = {
-        f"{name}={row[name]}"
-        for name in ("strategy", "structure", "option_type", "direction", "ticker")
-        if row[name] is not None
-    }
-    moment = {f"weekday={DAYS[row['entry_weekday']]}", f"hour={row['entry_hour']:02d}"}
-    ret = values["return_on_risk"]
-    return Fact(
-        row["outcome"],
-        None if ret is None else float(ret),
-        frozenset(bands | named | moment | words),
+        rows = sorted(found.mappings(), key=lambda row: (str(row["opened_on"]), row["number"]))
+        free: dict[int, dict[str, Any]] = {}
+        for one in await session.execute(text("SELECT * FROM conditions")):
+            value = one.word if one.number is None else float(one.number * UNIT)
+            free.setdefault(one.trade_number, {})[f"condition.{one.name}"] = value
+    facts = [{**fact(row), **free.get(row["number"], {})} for row in rows]
+    names = dict.fromkeys(name for one in facts for name in one)
+    return Book(
+        outcomes=[{"win": 1, "breakeven": 0, "loss": -1}[row["outcome"]] for row in rows],
+        returns=[plain(row["return_on_risk"]) for row in rows],
+        sides=[{"bullish": 1, "neutral": 0, "bearish": -1}[row["direction"]] for row in rows],
+        days=[(date.fromisoformat(str(row["opened_on"])) - date(1970, 1, 1)).days for row in rows],
+        facts={name: [one.get(name) for one in facts] for name in names},
     )
+
+
+def plain(kept: int | None) -> float | None:
+    return None if kept is None else float(kept * UNIT)
+
+
+def fact(row: Mapping[Any, Any]) -> dict[str, Any]:
+    words = ("strategy", "structure", "option_type", "direction", "ticker")
+    delta = plain(row["delta"])
+    return {
+        **{name: plain(row[name]) for name in ("scanner_score", "ai_score", "iv")},
+        "abs_delta": None if delta is None else abs(delta),
+        "dte": row["dte"],
+        **{name: row[name] for name in words},
+        "weekday": DAYS[row["entry_weekday"]],
+        "hour": f"{row['entry_hour']:02d}",
+    }
 
 
 def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def as_told(verdict: Verdict) -> dict[str, Any]:
+def as_told(verdict: Verdict, family: Verdicts) -> dict[str, Any]:
     told = {
         "condition": verdict.name,
         "tier": verdict.tier,
@@ -99,36 +101,48 @@ def as_told(verdict: Verdict) -> dict[str, Any]:
         "win_rate": rounded(verdict.win_rate),
         "win_rate_low": rounded(verdict.low),
         "win_rate_high": rounded(verdict.high),
+        "shrunk_win_rate": rounded(verdict.shrunk_win_rate),
         "rest_win_rate": rounded(verdict.rest_win_rate),
         "p_adjusted": rounded(verdict.p_adjusted),
-        "mean_return": rounded(verdict.mean_ret),
+        "mean_return": rounded(verdict.mean_return),
     }
+    if verdict.also:
+        told["also"] = list(verdict.also)
     # What stands for every insufficient condition alike is said once, in the summary.
-    return told if verdict.tier == "insufficient" else told | {"sentence": verdict.sentence}
-
-
-async def judged(store: Store, *, avoid: bool = False) -> Verdicts:
-    whole, cells = tally(await facts_of(store))
-    return judge(whole, cells, avoid=avoid)
+    return (
+        told if verdict.tier == "insufficient" else told | {"sentence": sentence(verdict, family)}
+    )
 
 
 @pytest.mark.parametrize("edge", [True, False])
 @pytest.mark.parametrize("avoid", [False, True])
-async def test_sums_from_sql_are_judged_as_single_trades_are(
+async def test_the_book_is_judged_as_its_rows_are_read_one_by_one(
     store: Store, edge: bool, avoid: bool
 ) -> None:
     await record(store, book(120, edge=edge))
 
     answer = await ask(store, "get_best_entry_conditions", limit=30, avoid=avoid)
 
-    expected = await judged(store, avoid=avoid)
-    told = [as_told(one) for one in expected.verdicts[:30]]
-    # Floats added in another order may fall on the other side of a half.
-    means = [one.pop("mean_return") for one in answer["conditions"]]
-    assert means == [pytest.approx(one.pop("mean_return"), abs=1.1e-4) for one in told]
-    assert answer["conditions"] == told
-    assert answer["conditions_checked"] == expected.conditions_checked
+    expected = judge(await book_of(store), avoid=avoid)
+    assert answer["conditions"] == [as_told(one, expected) for one in expected.verdicts[:30]]
+    assert answer["conditions_checked"] == expected.checked
     assert answer["smallest_visible_edge"] == rounded(expected.smallest_visible_edge)
+
+
+async def test_what_is_recorded_next_is_in_the_next_answer(store: Store) -> None:
+    """Verdicts are remembered for one version of the ledger, and no longer."""
+    await record(store, book(60, edge=True))
+    first = await ask(store, "get_best_entry_conditions")
+    again = await ask(store, "get_best_entry_conditions")
+    await record(store, book(70, edge=True))
+    after = await ask(store, "get_best_entry_conditions")
+
+    for answer in (first, again, after):
+        del answer["provenance"]
+    assert again == first
+    assert (first["overall"]["n"], after["overall"]["n"]) == (60, 130)
+    expected = judge(await book_of(store))
+    assert after["conditions"] == [as_told(one, expected) for one in expected.verdicts[:5]]
 
 
 async def test_a_strong_edge_is_supported_and_known_by_its_name(store: Store) -> None:
@@ -137,8 +151,10 @@ async def test_a_strong_edge_is_supported_and_known_by_its_name(store: Store) ->
     answer = await ask(store, "get_best_entry_conditions")
 
     [best, *_] = answer["conditions"]
-    assert (best["condition"], best["tier"]) == ("scanner_score>=70", "supported")
-    assert answer["evidence"] == "supported"
+    assert (best["condition"], best["tier"]) == ("scanner_score>=70", "confirmed")
+    assert answer["evidence"] == "confirmed"
+    assert best["rest_win_rate"] < best["shrunk_win_rate"] <= best["win_rate"]
+    assert "scanner_score>=80" in best["also"]
     assert len(answer["conditions"]) == 5
     avoid = await ask(store, "get_best_entry_conditions", avoid=True)
     assert avoid["conditions"][0]["win_rate"] < answer["overall"]["win_rate"]
@@ -188,11 +204,12 @@ async def test_a_ticker_adds_its_own_rate_and_does_not_narrow_the_test(store: St
     answer = await ask(store, "get_best_entry_conditions", ticker="aapl")
 
     own = await ask(store, "get_trade_history", ticker="AAPL")
-    assert answer["ticker"]["condition"] == "ticker=AAPL"
+    base, raw = answer["overall"]["win_rate"], answer["ticker"]["win_rate"]
+    assert min(base, raw) <= answer["ticker"]["shrunk_win_rate"] <= max(base, raw)
     for count in ("n", "wins", "losses", "breakevens", "win_rate", "win_rate_low"):
         assert answer["ticker"][count] == own["totals"][count]
     assert answer["conditions"] == whole["conditions"]
-    assert answer["scope"]["filters"] == {"ticker": "AAPL"}
+    assert answer["scope"] == whole["scope"]
 
 
 async def test_below_fifty_trades_nothing_is_tested(store: Store) -> None:

@@ -1,10 +1,11 @@
 """get_strategy_performance: how a strategy has done, and how sure one can be."""
 
 import csv
+import random
 import shutil
 import statistics
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -245,7 +246,7 @@ async def test_break_evens_are_passed_over_by_streaks(store: Store) -> None:
     assert found["win_streak"]["length"] == 1
 
 
-async def test_strategies_are_compared_best_first_with_the_caveat(store: Store) -> None:
+async def test_strategies_are_listed_best_first(store: Store) -> None:
     await record(
         store,
         """
@@ -259,5 +260,122 @@ async def test_strategies_are_compared_best_first_with_the_caveat(store: Store) 
 
     named = [(one["strategy"], one["net_pnl"]) for one in answer["strategies"]]
     assert named == [("fast", "50.00"), (None, "10.00"), ("slow", "-30.00")]
-    assert "The best of 3 strategies looks good by luck alone, too." in answer["summary"]
+    assert answer["comparison"]["strategies"] == 0
+    assert [one["p_adjusted"] for one in answer["strategies"]] == [None] * 3
     assert answer["overall"]["n"] == 3
+
+
+def styles(n: int, *, edge: bool, seed: int = 8) -> str:
+    """Three strategies, a trade a day each in turn; with an edge one wins 8 of 10, else 5."""
+    chance, start = random.Random(seed), date(2025, 1, 6)
+    lines = []
+    for i in range(n):
+        style = ("fast", "slow", "other")[i % 3]
+        won = chance.random() < (0.8 if edge and style == "fast" else 0.45)
+        amount = chance.randint(60, 140)
+        lines.append(
+            f"{start + timedelta(days=i)} SPY {'+' if won else '-'}{amount} option call"
+            f" strategy {style}"
+        )
+    return "\n".join(lines)
+
+
+async def test_a_strategy_that_is_better_stands_out_from_the_best_by_luck(store: Store) -> None:
+    await record(store, styles(180, edge=True))
+
+    answer = await ask(store, "get_strategy_performance")
+
+    chances = {one["strategy"]: one["p_adjusted"] for one in answer["strategies"]}
+    returns = {one["strategy"]: one["mean_return"] for one in answer["strategies"]}
+    assert answer["comparison"]["strategies"] == 3
+    assert chances["fast"] <= 0.05 < min(chances["slow"], chances["other"])
+    assert (
+        returns["fast"]
+        > answer["comparison"]["best_by_luck"]
+        > max(returns["slow"], returns["other"])
+    )
+    assert "1 stands out from the others" in answer["summary"]
+
+
+async def test_the_best_of_strategies_that_do_not_differ_is_called_luck(store: Store) -> None:
+    await record(store, styles(180, edge=False))
+
+    answer = await ask(store, "get_strategy_performance")
+
+    assert min(one["p_adjusted"] for one in answer["strategies"]) > 0.05
+    assert "none stands out from the others" in answer["summary"]
+
+
+async def test_strategies_are_compared_on_the_whole_book_only(store: Store) -> None:
+    await record(store, styles(180, edge=True))
+    await record(store, "2026-01-05 AAPL +10 strategy fast")
+
+    answer = await ask(store, "get_strategy_performance", ticker="SPY")
+
+    assert "comparison" not in answer
+    assert {one["p_adjusted"] for one in answer["strategies"]} == {None}
+
+
+async def test_the_drawdown_is_held_against_other_orders_of_the_same_trades(
+    store: Store,
+) -> None:
+    """All losses in a row fall deeper than nearly any order; spread evenly, than nearly none."""
+    bunched = ["-10"] * 20 + ["+11"] * 20
+    spread = ["-10", "+11"] * 20
+    for account, order in (("bunched", bunched), ("spread", spread)):
+        lines = [
+            f"2026-01-{1 + i // 2:02d}T{10 + i % 2}:00Z SPY {net}" for i, net in enumerate(order)
+        ]
+        await record(store, "\n".join(lines), account=account)
+
+    found = {
+        account: (await ask(store, "get_strategy_performance", account=account))["overall"]
+        for account in ("bunched", "spread")
+    }
+
+    assert found["bunched"]["max_drawdown"] == "-200.00"
+    assert found["bunched"]["drawdown_chance"] < 0.01
+    assert found["spread"]["max_drawdown"] == "-10.00"
+    assert found["spread"]["drawdown_chance"] > 0.99
+
+
+async def test_kelly_is_nothing_until_an_edge_is_shown(store: Store) -> None:
+    """40 trades, 30 won of 20 and 10 lost of 20: payoff 1, f = .75 - .25 = .5; mean 10,
+    squares 40 x 400, t^2 = 10^2 x 39 / (400 - 100) = 13; .25 x (12/13) is capped at .1."""
+    nets = ["+20"] * 3 + ["-20"]
+    await record(
+        store,
+        "\n".join(f"2026-01-{1 + i % 28:02d} SPY {nets[i % 4]} strategy good" for i in range(40)),
+    )
+    await record(
+        store,
+        "\n".join(f"2026-01-{1 + i % 28:02d} SPY {'+20' if i % 2 else '-20'} strategy even"
+                  for i in range(40)),
+    )  # fmt: skip
+
+    good, even = [
+        (await ask(store, "get_strategy_performance", strategy=name))["overall"]
+        for name in ("good", "even")
+    ]
+
+    assert (good["kelly"], good.get("kelly_reason")) == (0.1, None)
+    assert (even["kelly"], even["kelly_reason"]) == (0, "expectancy is not shown to be above 0")
+
+
+async def test_money_made_without_paying_for_its_risk_is_flagged(store: Store) -> None:
+    """One large trade earns 100 on a risk of 2,000; three small ones lose 20 on 100 each."""
+    await record(
+        store,
+        """
+        2026-01-05  SPY  +100  stop 80
+        2026-01-06  SPY   -20  stop 99
+        2026-01-07  SPY   -20  stop 99
+        2026-01-08  SPY   -20  stop 99
+        """,
+    )
+
+    overall = (await ask(store, "get_strategy_performance"))["overall"]
+
+    assert overall["net_pnl"] == "40.00"
+    assert overall["return_on_risk"] == pytest.approx((0.05 - 0.2 * 3) / 4)
+    assert overall["signs_disagree"] is True

@@ -1,5 +1,7 @@
 """get_win_rate_by_score: a range of scores beside the rest of the book."""
 
+import random
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -101,3 +103,82 @@ async def test_fifty_closed_trades_of_the_book_are_the_least_for_a_claim(
     assert answer["evidence"] == evidence
     said = f"insufficient ({n} of 50 closed trades in the paper book)" in answer["summary"]
     assert said == (evidence == "insufficient")
+
+
+def scored(n: int, *, edge: bool, seed: int = 3) -> str:
+    """One trade a day; with an edge, scores of 70 and more win 8 of 10, the others 3."""
+    chance, start = random.Random(seed), date(2025, 1, 6)
+    lines = []
+    for i in range(n):
+        score = chance.randint(40, 99)
+        won = chance.random() < ((0.8 if score >= 70 else 0.3) if edge else 0.5)
+        lines.append(
+            f"{start + timedelta(days=i)} {chance.choice(['AAPL', 'SPY'])}"
+            f" {'+20' if won else '-20'} scanner {score} ai {chance.randint(0, 100)}"
+        )
+    return "\n".join(lines)
+
+
+async def test_a_score_that_predicts_is_told_from_one_that_does_not(store: Store) -> None:
+    await record(store, scored(160, edge=True))
+
+    scanner = await ask(store, "get_win_rate_by_score", min=70)
+    ai = await ask(store, "get_win_rate_by_score", min=70, score="ai")
+
+    assert scanner["whole_book_score"]["score_is_predictive"] == "yes"
+    assert scanner["whole_book_score"]["trend"] == "rising"
+    assert scanner["whole_book_score"]["auc_low"] > 0.5
+    assert scanner["whole_book_range"]["verdict"] == "better"
+    rest, raw = (scanner[part]["win_rate"] for part in ("rest", "in_range"))
+    assert rest < scanner["whole_book_range"]["shrunk_win_rate"] <= raw
+    assert ai["whole_book_score"]["score_is_predictive"] == "unclear"
+    assert ai["whole_book_range"]["verdict"] == "unclear"
+
+
+async def test_filters_narrow_the_numbers_and_never_the_test(store: Store) -> None:
+    await record(store, scored(160, edge=True))
+
+    whole = await ask(store, "get_win_rate_by_score", min=70)
+    part = await ask(store, "get_win_rate_by_score", min=70, ticker="AAPL")
+
+    assert part["in_range"]["n"] < whole["in_range"]["n"]
+    for tested in ("whole_book_range", "whole_book_score"):
+        assert part[tested] == whole[tested]
+
+
+async def test_the_low_end_of_a_predictive_score_is_worse(store: Store) -> None:
+    await record(store, scored(160, edge=True))
+
+    answer = await ask(store, "get_win_rate_by_score", max=69.99)
+
+    assert answer["whole_book_range"]["verdict"] == "worse"
+    assert "wins less often" in answer["summary"]
+
+
+async def test_the_isotonic_fit_pools_bands_that_fall(store: Store) -> None:
+    """By hand: 2 of 3 below 50, then 1 of 3, are pooled to 3 of 6; 60 to 69 has none; 70 to
+    79 wins 3 of 4; above, 2 of 4 and 4 of 4 stay in order only if 3/4 and 2/4 pool to 5/8."""
+    bands = {45: "++-", 55: "+--", 75: "+++-", 85: "++--", 95: "++++"}
+    signs = [(score, sign) for score, row in bands.items() for sign in row]
+    await record(
+        store,
+        "\n".join(
+            f"2026-01-{1 + i:02d} SPY {sign}10 scanner {score}"
+            for i, (score, sign) in enumerate(signs)
+        ),
+    )
+
+    answer = await ask(store, "get_win_rate_by_score")
+
+    assert [band["isotonic"] for band in answer["bands"]] == [0.5, 0.5, None, 0.625, 0.625, 1.0]
+
+
+async def test_below_fifty_scored_trades_nothing_is_said_of_the_score(store: Store) -> None:
+    await record(store, scored(49, edge=True))
+
+    answer = await ask(store, "get_win_rate_by_score", min=70)
+
+    assert answer["whole_book_score"]["score_is_predictive"] == "unclear"
+    assert answer["whole_book_score"]["reason"] == "fewer than 50 closed trades with a score"
+    assert answer["whole_book_range"]["verdict"] == "too_few"
+    assert answer["evidence"] == "insufficient"

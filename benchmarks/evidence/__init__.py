@@ -1,0 +1,1 @@
+"""How often is a claim false, and how often is an edge found? On histories made to know it."""

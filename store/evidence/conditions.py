@@ -1,0 +1,351 @@
+"""Which facts known at entry go with winning, beyond luck?
+
+One family is every condition of one book. Wins among a condition's trades are compared with
+the book's by an exact tail, deflated for trades that win or lose together, and adjusted for
+having looked at every condition: by permutation, or by Holm in very large books. What stands
+out then has to pass the gates: it must earn money, and must not have faded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.evidence.book import Book
+from store.evidence.dependence import Floats, clusters_of
+from store.evidence.family import Candidate, Pairs, pairs, singles
+from store.evidence.gates import Halves, tier_of
+from store.evidence.grid import Condition, conditions_of
+from store.evidence.luck import deflated, holm, mid_ps, permuted_ps, step_down
+from store.evidence.sample import Ints, Sample
+from store.evidence.shrinkage import NOTHING, Weights, fitted, shrunk
+from store.evidence.verdicts import ALPHA, CLAIMS, REFUSED, Verdict, Verdicts, order
+from store.stats import (
+    design_effect,
+    enough_for_interval,
+    mean_interval,
+    normal_quantile,
+    wilson,
+)
+
+CLOSED_MIN = 50
+SIDE_MIN = 5
+PAIRS_FROM = 300
+PAIRS_SHARE = 0.2  # Of the whole chance of error, where pairs are looked at.
+PAIRS_LISTED = 40
+POWER_Z = 0.84  # 80 % power.
+PREVALENCE = 0.25
+SAME = 0.5  # Share of common trades (Jaccard) from which two claims are one.
+CLAIMED = 5
+PERMUTATIONS = 1999
+PERMUTATIONS_FEWER, FEWER_FROM = 999, 1000
+HOLM_FROM = 20_000  # Trades above which permuting takes seconds and gains little.
+
+
+def judge(book: Book, *, avoid: bool = False) -> Verdicts:
+    """What may be claimed about each condition of one book.
+
+    `avoid` asks for conditions that lose: a family and an answer of its own. A condition
+    needs max(8, 2 %) decided trades inside and as many outside to be tested; from 300 decided
+    trades pairs of conditions are tested, too (15, 3 %). Conditions that hold for the same
+    trades are one. The chance of any false claim in a history without an edge is at most
+    5 %, with or without a market that moves trades together. A claim that could already be
+    made after two thirds of the trades is confirmed.
+    """
+    grid = conditions_of(book.facts)
+    found = _search(book, grid, avoid)
+    if not any(verdict.tier == "supported" for verdict in found.verdicts):
+        return found
+    earlier = _search(book.first(2 * len(book) // 3), grid, avoid)
+    stood = {name for v in earlier.verdicts if v.tier in CLAIMS for name in (v.name, *v.also)}
+    verdicts = [
+        replace(verdict, tier="confirmed")
+        if verdict.tier == "supported" and verdict.name in stood
+        else verdict
+        for verdict in found.verdicts
+    ]
+    return replace(found, verdicts=tuple(sorted(verdicts, key=order)))
+
+
+def _search(book: Book, grid: Sequence[Condition], avoid: bool) -> Verdicts:
+    """One run over one book; the highest tier is supported."""
+    sample = Sample.of(book, avoid=avoid)
+    alone = _Tests.of(sample, singles(book.facts, grid, sample.decided))
+    reason = _why_insufficient(sample)
+    together = Pairs([], 0)
+    if reason is None and len(sample) >= PAIRS_FROM:
+        together = pairs(alone.candidates, sample.decided, sample.y, PAIRS_LISTED)
+    share = PAIRS_SHARE if together.looked_at else 0.0
+    chances = _chances(sample, alone, 1 - share) if reason is None else None
+    mixture = _mixture(sample, alone) if reason is None else NOTHING
+    judged = _judged(sample, alone, chances, mixture, avoid)
+    if together.looked_at:
+        both = _Tests.of(sample, together.strongest)
+        bound = _bounded(sample, both, together.looked_at, share)
+        judged += _beyond_their_parts(judged, _judged(sample, both, bound, mixture, avoid))
+    checked = len(alone.candidates) + together.looked_at
+    return Verdicts(
+        verdicts=_listed(judged),
+        checked=checked,
+        smallest_visible_edge=_visible_edge(sample, alone, chances),
+        reason=reason,
+        avoid=avoid,
+        n=len(book),
+        n_decided=len(sample),
+        base_rate=_as_win_rate(sample.base, avoid) if len(sample) else None,
+        prior_weights=mixture,
+    )
+
+
+def _why_insufficient(sample: Sample) -> str | None:
+    if len(sample.outcomes) < CLOSED_MIN:
+        return f"fewer than {CLOSED_MIN} closed trades"
+    if np.count_nonzero(sample.outcomes > 0) < SIDE_MIN:
+        return f"fewer than {SIDE_MIN} wins"
+    if np.count_nonzero(sample.outcomes < 0) < SIDE_MIN:
+        return f"fewer than {SIDE_MIN} losses"
+    return None
+
+
+# How likely luck is.
+
+
+@dataclass(frozen=True)
+class _Tests:
+    """Conditions with the decided trades inside (`sizes`), those among them with y = 1
+    (`wins`) and design effects; `held` is decided trades x conditions."""
+
+    candidates: list[Candidate]
+    held: NDArray[np.float32]
+    sizes: Ints
+    wins: Ints
+    deffs: Floats
+
+    @classmethod
+    def of(cls, sample: Sample, candidates: list[Candidate]) -> "_Tests":
+        if not candidates:
+            nothing = np.zeros(0)
+            held = np.zeros((len(sample), 0), np.float32)
+            return cls([], held, nothing.astype(np.int64), nothing.astype(np.int64), nothing)
+        held = np.column_stack([one.held[sample.decided] for one in candidates])
+        weights = held.astype(np.float32)
+        return cls(
+            candidates=candidates,
+            held=weights,
+            sizes=held.sum(axis=0, dtype=np.int64),
+            wins=held[sample.y > 0].sum(axis=0, dtype=np.int64),
+            deffs=sample.dependence.design_effects(weights),
+        )
+
+    def lifts(self, sample: Sample) -> Floats:
+        inside, outside = self.sizes, len(sample) - self.sizes
+        return self.wins / inside - (sample.total - self.wins) / outside
+
+    def errors(self, sample: Sample) -> Floats:
+        """Standard errors of the lifts."""
+        inside, outside = self.sizes, len(sample) - self.sizes
+        spread = sample.base * (1 - sample.base) * (1 / inside + 1 / outside)
+        return np.sqrt(spread * self.deffs)
+
+
+@dataclass(frozen=True)
+class _Chances:
+    """p and adjusted p of each condition, and the z that is critical for the family."""
+
+    ps: Floats
+    adjusted: Floats
+    z_critical: float
+
+
+def _chances(sample: Sample, tests: _Tests, share: float) -> _Chances | None:
+    """Conditions alone, at `share` of the whole chance of error."""
+    if not tests.candidates:
+        return None
+    ps = deflated(mid_ps(tests.wins, tests.sizes, len(sample), sample.total), tests.deffs)
+    if len(sample) > HOLM_FROM:
+        return _Chances(
+            ps,
+            np.minimum(1.0, holm(ps) / share),
+            normal_quantile(1 - ALPHA * share / len(ps)),
+        )
+    times = PERMUTATIONS_FEWER if len(sample) > FEWER_FROM else PERMUTATIONS
+    by_luck = permuted_ps(sample.y, tests.held, times, sample.seed(tests.held))
+    critical = float(np.quantile(by_luck.min(axis=1), ALPHA * share))
+    return _Chances(
+        ps,
+        np.minimum(1.0, step_down(ps, by_luck) / share),
+        -normal_quantile(min(0.5, max(critical, 1e-12))),
+    )
+
+
+def _bounded(sample: Sample, tests: _Tests, looked_at: int, share: float) -> _Chances:
+    """Pairs, of which only the strongest are at hand: Bonferroni over all looked at."""
+    ps = deflated(mid_ps(tests.wins, tests.sizes, len(sample), sample.total), tests.deffs)
+    return _Chances(ps, np.minimum(1.0, ps * looked_at / share), 0.0)
+
+
+def _mixture(sample: Sample, tests: _Tests) -> Weights:
+    return fitted(tests.lifts(sample), tests.errors(sample))
+
+
+def _visible_edge(sample: Sample, tests: _Tests, chances: _Chances | None) -> float | None:
+    """At a prevalence of 25 % and the design effect that is usual in this book."""
+    z = chances.z_critical if chances else normal_quantile(1 - ALPHA / max(1, len(tests.deffs)))
+    deff = float(np.median(tests.deffs)) if len(tests.deffs) else 1.0
+    return smallest_visible_edge(sample.base, len(sample), PREVALENCE * len(sample), z, deff)
+
+
+def smallest_visible_edge(
+    base_rate: float, n: int, n_in: float, z_critical: float, deff: float = 1.0
+) -> float | None:
+    """Smallest lift in win rate (a fraction) that 80 % of such histories would show.
+
+    (z + .84) sqrt(p q (1/n_in + 1/(n - n_in)) deff) (two-proportion power, Fleiss 1981, 3.2).
+    None where base_rate plus it exceeds 1, so that no edge could be visible yet, and where a
+    side has no trades or the book only wins or only loses.
+    """
+    if not (0 < n_in < n and 0 < base_rate < 1):
+        return None
+    variance = base_rate * (1 - base_rate) * (1 / n_in + 1 / (n - n_in)) * deff
+    edge = (z_critical + POWER_Z) * float(variance**0.5)
+    return edge if base_rate + edge <= 1 else None
+
+
+# What may be claimed.
+
+
+@dataclass(frozen=True)
+class _Judged:
+    verdict: Verdict
+    candidate: Candidate
+
+
+def _judged(
+    sample: Sample, tests: _Tests, chances: _Chances | None, mixture: Weights, avoid: bool
+) -> list[_Judged]:
+    """A verdict for each condition, in their order."""
+    if not tests.candidates:
+        return []
+    worth = shrunk(tests.lifts(sample), tests.errors(sample), mixture)
+    picked = sample.base + worth * (1 - tests.sizes / len(sample))
+    wins, decided = tests.held * (sample.outcomes[sample.decided] > 0)[:, None], tests.held
+    weeks = clusters_of(wins, decided, sample.weeks)
+    blocks = clusters_of(wins, decided, sample.blocks)
+    verdicts = []
+    for k, candidate in enumerate(tests.candidates):
+        outcomes, returns = sample.outcomes[candidate.held], sample.returns[candidate.held]
+        won, lost = int((outcomes > 0).sum()), int((outcomes < 0).sum())
+        interval = wilson(won, lost, design_effect(won, lost, weeks[k], blocks[k]) or 1.0)
+        rest = (sample.total - tests.wins[k]) / (len(sample) - tests.sizes[k])
+        earned = _Earned.of(returns[~np.isnan(returns)], won, lost)
+        elsewhere = _mean(sample.returns[~candidate.held])
+        halves = Halves.of(sample, candidate.held, float(tests.deffs[k]))
+        adjusted = float(chances.adjusted[k]) if chances else None
+        verdict = Verdict(
+            name=candidate.name,
+            tier=tier_of(adjusted, earned.mean, elsewhere, halves, candidate.is_direction, avoid),
+            is_direction=candidate.is_direction,
+            n=len(outcomes),
+            wins=won,
+            losses=lost,
+            breakevens=len(outcomes) - won - lost,
+            win_rate=won / (won + lost),
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+            shrunk_win_rate=_as_win_rate(float(picked[k]), avoid),
+            rest_win_rate=_as_win_rate(float(rest), avoid),
+            p=float(chances.ps[k]) if chances else None,
+            p_adjusted=adjusted,
+            mean_return=earned.mean,
+            mean_return_low=earned.low,
+            mean_return_high=earned.high,
+            rest_mean_return=elsewhere,
+            early=None if halves is None else _as_win_rate(halves.early, avoid),
+            recent=None if halves is None else _as_win_rate(halves.recent, avoid),
+            also=candidate.also,
+            parts=candidate.parts,
+        )
+        verdicts.append(_Judged(verdict, candidate))
+    return verdicts
+
+
+def _as_win_rate(rate: float, avoid: bool) -> float:
+    return 1 - rate if avoid else rate
+
+
+@dataclass(frozen=True)
+class _Earned:
+    """Mean return on risk with its 90 % interval; None where it is not known."""
+
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, returns: Floats, wins: int, losses: int) -> "_Earned":
+        if not len(returns):
+            return cls()
+        total = float(returns.sum())
+        mean, interval = total / len(returns), None
+        if enough_for_interval(len(returns), wins, losses):
+            squares, cubes = float((returns**2).sum()), float((returns**3).sum())
+            interval = mean_interval(len(returns), total, squares, cubes)
+        return cls(mean, interval.low, interval.high) if interval else cls(mean)
+
+
+def _mean(returns: Floats) -> float | None:
+    known = returns[~np.isnan(returns)]
+    return float(known.mean()) if len(known) else None
+
+
+# Which of the claims are told.
+
+
+def _beyond_their_parts(alone: Sequence[_Judged], pairs: Sequence[_Judged]) -> list[_Judged]:
+    """Pairs that say something: no part of theirs is a claim, or was refused one, by itself."""
+    settled = {one.verdict.name for one in alone if one.verdict.tier in (*CLAIMS, *REFUSED)}
+    return [
+        pair
+        for pair in pairs
+        if pair.verdict.tier != "insufficient"
+        if not settled & {part.name for part in pair.candidate.parts}
+    ]
+
+
+def _listed(judged: Sequence[_Judged]) -> tuple[Verdict, ...]:
+    """In order, at most 5 claims. A claim that holds for mostly the same trades as a stronger
+    one is named under it; so is one under a stronger finding that was refused for its money
+    or for having faded, lest the same trades come back under another name."""
+    by_strength = sorted(judged, key=_strength)
+    kept: list[_Judged] = []
+    for one in by_strength:
+        above = next((k for k, other in enumerate(kept) if _covers(other, one)), None)
+        if above is None:
+            kept.append(one)
+            continue
+        verdict = kept[above].verdict
+        also = (*verdict.also, one.verdict.name, *one.verdict.also)
+        kept[above] = replace(kept[above], verdict=replace(verdict, also=also))
+    verdicts = sorted((one.verdict for one in kept), key=order)
+    claims = [verdict for verdict in verdicts if verdict.tier in CLAIMS]
+    return (*claims[:CLAIMED], *(verdict for verdict in verdicts if verdict.tier not in CLAIMS))
+
+
+def _strength(one: _Judged) -> tuple[float, float, str]:
+    """By chance of luck whatever the tier: permuted, all strong ones have the same p_adjusted."""
+    return one.verdict.p_adjusted or 0.0, one.verdict.p or 0.0, one.verdict.name
+
+
+def _covers(stronger: _Judged, claim: _Judged) -> bool:
+    return (
+        claim.verdict.tier in CLAIMS
+        and stronger.verdict.tier in (*CLAIMS, *REFUSED)
+        and _overlap(stronger.candidate, claim.candidate) >= SAME
+    )
+
+
+def _overlap(one: Candidate, other: Candidate) -> float:
+    """Jaccard: trades in both over trades in either."""
+    both = np.count_nonzero(one.held & other.held)
+    return float(both / np.count_nonzero(one.held | other.held))

@@ -1,0 +1,36 @@
+"""What a process remembers between questions: results, each good for one ledger version."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+ENTRIES = 256
+
+
+class Memory:
+    """The results used last, at most `ENTRIES`; a newer ledger version forgets an older one.
+
+    The version counts what a user has recorded, so that every replica that reads the same
+    version gives the same answer, whatever it remembers.
+    """
+
+    def __init__(self, entries: int = ENTRIES) -> None:
+        self._entries = entries
+        self._known: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+
+    def get(self, key: Hashable, version: int) -> Any | None:
+        """What was kept under `key` for exactly this version, else None."""
+        kept = self._known.get(key)
+        if kept is None or kept[0] != version:
+            return None
+        self._known.move_to_end(key)
+        return kept[1]
+
+    def keep(self, key: Hashable, version: int, result: Any) -> None:
+        kept = self._known.get(key)
+        if kept is not None and kept[0] > version:
+            return  # A reader that began earlier.
+        self._known[key] = (version, result)
+        self._known.move_to_end(key)
+        while len(self._known) > self._entries:
+            self._known.popitem(last=False)
