@@ -36,6 +36,8 @@ BUDGETS: list[tuple[str, dict[str, Any], int]] = [
     ("get_trade_history", {"limit": 20, "order": "worst"}, 1_500),
     ("get_win_rate_by_score", {}, 900),
     ("get_win_rate_by_score", {"min": 60, "max": 80, "ticker": "AAPL"}, 900),
+    ("get_strategy_performance", {}, 900),
+    ("check_setup", {"ticker": "AAPL", "strategy": STRATEGIES[0], "scanner_score": 75}, 900),
     ("get_best_entry_conditions", {}, 900),
     ("get_best_entry_conditions", {"ticker": "AAPL"}, 900),
     ("get_best_entry_conditions", {"avoid": True}, 900),

@@ -238,10 +238,10 @@ async def test_an_answer_is_one_statement(full: dict[str, str], name: str) -> No
 
 async def test_a_book_is_read_once_for_a_version_of_the_ledger(full: dict[str, str]) -> None:
     """Asked first, evidence takes the book's rows in one statement more; strategies also
-    take the order of exits."""
+    take the order of exits, conditions the version."""
     for url in full.values():
         for name, more in (
-            ("get_best_entry_conditions", 1),
+            ("get_best_entry_conditions", 2),
             ("get_win_rate_by_score", 1),
             ("check_setup", 2),
             ("get_strategy_performance", 2),

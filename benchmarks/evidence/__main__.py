@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -29,6 +30,7 @@ from benchmarks.evidence.claims import claims_of
 from benchmarks.evidence.coverage import coverages
 from benchmarks.evidence.files import TRUTH, write
 from benchmarks.evidence.histories import KINDS, KINDS_WITHOUT_EDGE, SIZES, history
+from benchmarks.evidence.reading import UnreadableError
 from benchmarks.evidence.scoring import Scored, score
 
 # One process a core, one thread a process.
@@ -69,13 +71,24 @@ def generate(folder: Path, seed: int, histories: int) -> None:
 @click.option("--workers", type=int, default=WORKERS, show_default=True)
 def claims(folder: Path, out: Path, workers: int) -> None:
     """Write what is claimed of every CSV file in FOLDER into OUT, a line of JSON each."""
-    paths = sorted(folder.glob("*.csv"))
+    paths, refused = sorted(folder.glob("*.csv")), []
     with out.open("w") as lines, ProcessPoolExecutor(workers) as pool:
-        for found in track(
-            pool.map(claims_of, paths, chunksize=4), total=len(paths), console=Console(stderr=True)
-        ):
-            lines.write(json.dumps(found) + "\n")
-    click.echo(f"{len(paths)} files, claims in {out}")
+        results = pool.map(_claims_or_why_not, paths, chunksize=4)
+        for found in track(results, total=len(paths), console=Console(stderr=True)):
+            if isinstance(found, str):
+                refused.append(found)
+            else:
+                lines.write(json.dumps(found) + "\n")
+    click.echo(f"{len(paths) - len(refused)} of {len(paths)} files, claims in {out}")
+    if refused:
+        raise click.ClickException("\n".join(["not read:", *refused]))
+
+
+def _claims_or_why_not(path: Path) -> dict[str, Any] | str:
+    try:
+        return claims_of(path)
+    except UnreadableError as error:
+        return str(error)
 
 
 @main.command(name="score")

@@ -13,7 +13,11 @@ BELOW = 1e-9  # A band ends before the next begins, a range of a claim includes 
 
 
 def claims_of(path: Path) -> dict[str, Any]:
-    """The favourable claims about one file; nothing that the file's columns cannot say."""
+    """The favourable claims about one file; nothing that the file's columns cannot say.
+
+    Raises:
+        UnreadableError: the file is not one of these columns.
+    """
     found = judge(read_book(path))
     return {
         "dataset": path.stem,

@@ -54,11 +54,11 @@ def _win_rate(
             factor[k] = memory * factor[k - 1] + (1 - memory**2) ** 0.5 * factor[k]
         side = np.where(rng.random(n) < 0.75, 1, -1)
         latent = share**0.5 * side * factor[number] + (1 - share) ** 0.5 * rng.standard_normal(n)
-        won = (latent < NORMAL.inv_cdf(rate))[:, None]
+        won = latent < NORMAL.inv_cdf(rate)
         weeks = week_of(day)
-        every = np.ones_like(won)
+        every = np.ones((n, 1), bool)
         (by_week,), (by_block,) = (
-            clusters_of(won, every, codes) for codes in (weeks, weeks // BLOCK_WEEKS)
+            clusters_of(every, won, codes) for codes in (weeks, weeks // BLOCK_WEEKS)
         )
         wins = int(won.sum())
         deff = design_effect(wins, n - wins, by_week, by_block) or 1.0

@@ -6,6 +6,7 @@ trades the other way round. Whatever is planted moves `p` of the trades it holds
 """
 
 from dataclasses import dataclass, field
+from math import exp, log
 from statistics import NormalDist
 from typing import Any
 
@@ -26,7 +27,9 @@ TICKERS = ("AAPL", "MSFT", "NVDA", "SPY", "QQQ", "TSLA", "AMD", "META", "IWM", "
 STRATEGIES = ("leap_call", "swing", "momentum", "mean_reversion", "earnings")
 REGIMES = ("bull", "bear", "range", "volatile")
 FACTOR = 0.15  # Share of a trade's latent variance that its day decides.
-TRAP_GAIN = 0.2  # Of the usual gain; the loss stays.
+# Logarithms of gains and losses on the premium: means and standard deviation.
+GAIN, LOSS, SPREAD = -0.6, -0.9, 0.5
+TRAP_GAIN, TRAP_LOSS = 0.2, 1.5  # Times the usual gain and loss.
 MEMORY = 0.9  # Of the factor, from day to day.
 WEEKDAYS = 5
 MONDAY = np.datetime64("2023-01-02")
@@ -63,21 +66,21 @@ def history(kind: str, n: int, seed: int) -> History:
         early = np.arange(n) < n // 2
         p = np.where(early, p, base)
     won = _outcomes(kind, p, facts, rng)
-    gain = rng.lognormal(-0.6, 0.5, n)
-    loss = np.minimum(1.0, rng.lognormal(-0.9, 0.5, n))
-    if kind == "trap":  # Wins more often, and loses more on average.
-        gain = np.where(planted, gain * TRAP_GAIN, gain)
-    mean_gain, mean_loss = float(np.exp(-0.6 + 0.125)), _mean_capped_loss()
-    expected = (
-        p * mean_gain * np.where(planted & (kind == "trap"), TRAP_GAIN, 1.0) - (1 - p) * mean_loss
-    )
+    gain_factor = np.where(planted, TRAP_GAIN, 1.0) if kind == "trap" else np.ones(n)
+    loss_factor = np.where(planted, TRAP_LOSS, 1.0) if kind == "trap" else np.ones(n)
+    gain = gain_factor * rng.lognormal(GAIN, SPREAD, n)
+    loss = np.minimum(1.0, loss_factor * rng.lognormal(LOSS, SPREAD, n))
+    mean_loss = np.where(loss_factor == 1, _mean_loss(1.0), _mean_loss(TRAP_LOSS))
+    expected = p * gain_factor * exp(GAIN + SPREAD**2 / 2) - (1 - p) * mean_loss
     columns = {**facts, **_money(facts, np.where(won, gain, -loss), rng)}
     return History(f"{kind}_{n:04d}_{seed:05d}", kind, columns, p, expected, planted, condition)
 
 
-def _mean_capped_loss() -> float:
-    draws = np.random.default_rng(0).lognormal(-0.9, 0.5, 200_000)
-    return float(np.minimum(1.0, draws).mean())
+def _mean_loss(factor: float) -> float:
+    """Mean of a log-normal loss, times a factor, that cannot exceed the premium."""
+    mean = LOSS + log(factor)
+    whole = NORMAL.cdf(mean / SPREAD)
+    return exp(mean + SPREAD**2 / 2) * NORMAL.cdf(-mean / SPREAD - SPREAD) + whole
 
 
 def _entries(n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:

@@ -1,68 +1,97 @@
 """A file of trades as the book that the tools would make of it."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from benchmarks.evidence.files import COLUMNS
 from store.evidence.book import Book
 from store.evidence.grid import FREE, WEEKDAYS, Value
 
+T = TypeVar("T")
+Row = Mapping[str, str]
+
 MULTIPLIER = 100
+KINDS = {"CALL": "CALL", "PUT": "PUT"}
+WAYS = {"long": "long", "short": "short"}
 EPOCH = date(1970, 1, 1).toordinal()
+SIDES = {("CALL", "long"): 1, ("PUT", "short"): 1, ("CALL", "short"): -1, ("PUT", "long"): -1}
+
+
+class UnreadableError(ValueError):
+    """A file that cannot be read, in words that name the place."""
 
 
 def read_book(path: Path) -> Book:
-    """The closed trades of a CSV file in order of entry; moments are the market's own."""
-    with path.open(newline="") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: (row["entry_time"], row["id"]))
-    return book_of({name: [row[name] for row in rows] for name in (rows[0] if rows else ())})
+    """The closed trades of a CSV file in order of entry; moments are the market's own.
 
-
-def book_of(columns: dict[str, Sequence[Any]]) -> Book:
-    """Columns of text in order of entry. Risk is the premium, which a short option lacks:
-    there the premium is the notional that its return falls back to."""
-    if not columns:
-        return Book((), (), (), (), {})
-    entered = [datetime.fromisoformat(str(text)) for text in columns["entry_time"]]
-    pnl = [float(text) for text in columns["pnl"]]
-    sides = [
-        1 if (kind == "CALL") == (direction == "long") else -1
-        for kind, direction in zip(columns["option_type"], columns["direction"], strict=True)
-    ]
-    facts: dict[str, Sequence[Value]] = {
-        "ticker": _words(columns["ticker"]),
-        "strategy": _words(columns["strategy"]),
-        "structure": ["single"] * len(pnl),
-        "option_type": [str(kind).lower() for kind in columns["option_type"]],
-        "direction": ["bullish" if side > 0 else "bearish" for side in sides],
-        "scanner_score": _numbers(columns["scanner_score"]),
-        "ai_score": _numbers(columns["ai_score"]),
-        "abs_delta": [None if d is None else abs(d) for d in _numbers(columns["delta"])],
-        "iv": _numbers(columns["iv"]),
-        "dte": _numbers(columns["dte"]),
-        "weekday": [WEEKDAYS[at.weekday()] for at in entered],
-        "hour": [f"{at.hour:02d}" for at in entered],
-        FREE + "market_regime": _words(columns["market_regime"]),
-    }
+    Raises:
+        UnreadableError: a column is missing, or a cell is not what its column holds.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, restval="")
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise UnreadableError(f"{path.name}: no column {', '.join(missing)}")
+        trades = [_trade(path, reader.line_num, row) for row in reader]
+    trades.sort(key=lambda trade: trade["entered"])  # Ties stay in the order of the file.
+    names = [name for name in (trades[0] if trades else ()) if name not in NOT_FACTS]
     return Book(
-        outcomes=[(value > 0) - (value < 0) for value in pnl],
-        returns=[
-            value / (float(price) * float(quantity) * MULTIPLIER) if float(price) else None
-            for value, price, quantity in zip(
-                pnl, columns["entry_price"], columns["quantity"], strict=True
-            )
-        ],
-        sides=sides,
-        days=[at.toordinal() - EPOCH for at in entered],
-        facts=facts,
+        outcomes=[trade["outcome"] for trade in trades],
+        returns=[trade["return"] for trade in trades],
+        sides=[trade["side"] for trade in trades],
+        days=[trade["entered"].toordinal() - EPOCH for trade in trades],
+        facts={name: [trade[name] for trade in trades] for name in names},
     )
 
 
-def _words(column: Sequence[Any]) -> list[str | None]:
-    return [str(text) or None for text in column]
+NOT_FACTS = ("entered", "outcome", "return", "side")
 
 
-def _numbers(column: Sequence[Any]) -> list[float | None]:
-    return [None if text in ("", None) else float(text) for text in column]
+def _trade(path: Path, line: int, row: Row) -> dict[str, Any]:
+    """What a row says. Risk is the premium, which a short option lacks: there the premium is
+    the notional that its return falls back to."""
+
+    def read(name: str, as_what: Callable[[str], T], what: str) -> T:
+        try:
+            return as_what(row[name].strip())
+        except (ValueError, KeyError):
+            raise UnreadableError(
+                f"{path.name}, line {line}: {name} is {row[name][:40]!r}; {what} is accepted"
+            ) from None
+
+    def number(name: str) -> float:
+        return read(name, float, "a number")
+
+    def number_or_none(name: str) -> float | None:
+        return number(name) if row[name].strip() else None
+
+    entered = read("entry_time", datetime.fromisoformat, "a moment such as 2026-01-05T10:15")
+    pnl, premium = number("pnl"), number("entry_price") * number("quantity") * MULTIPLIER
+    kind = read("option_type", lambda text: KINDS[text.upper()], "CALL or PUT")
+    way = read("direction", lambda text: WAYS[text.lower()], "long or short")
+    side, delta = SIDES[kind, way], number_or_none("delta")
+    facts: dict[str, Value] = {
+        "ticker": row["ticker"].strip() or None,
+        "strategy": row["strategy"].strip() or None,
+        "structure": "single",
+        "option_type": kind.lower(),
+        "direction": "bullish" if side > 0 else "bearish",
+        "scanner_score": number_or_none("scanner_score"),
+        "ai_score": number_or_none("ai_score"),
+        "abs_delta": None if delta is None else abs(delta),
+        "iv": number_or_none("iv"),
+        "dte": number_or_none("dte"),
+        "weekday": WEEKDAYS[entered.weekday()],
+        "hour": f"{entered.hour:02d}",
+        FREE + "market_regime": row["market_regime"].strip() or None,
+    }
+    return {
+        "entered": entered,
+        "outcome": (pnl > 0) - (pnl < 0),
+        "return": pnl / premium if premium else None,
+        "side": side,
+        **facts,
+    }

@@ -98,7 +98,9 @@ def _scores(book: Book) -> tuple[bool, bool]:
     """Every range from each whole number to each other, of both scores."""
     better = predictive = False
     for column in ("scanner_score", "ai_score"):
-        evidence = evidence_of(book.outcomes, book.sides, book.days, book.numbers(column), families=2)
+        evidence = evidence_of(
+            book.outcomes, book.sides, book.days, book.numbers(column), families=2
+        )
         predictive |= evidence.predictive == "yes"
         if not better:
             better = any(

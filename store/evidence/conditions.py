@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from store.evidence.book import Book
 from store.evidence.dependence import Floats, clusters_of
@@ -18,7 +17,7 @@ from store.evidence.family import Candidate, Pairs, pairs, singles
 from store.evidence.gates import Halves, tier_of
 from store.evidence.grid import Condition, conditions_of
 from store.evidence.luck import deflated, holm, mid_ps, permuted_ps, step_down
-from store.evidence.sample import Ints, Sample
+from store.evidence.sample import Bools, Ints, Sample
 from store.evidence.shrinkage import NOTHING, Weights, fitted, shrunk
 from store.evidence.verdicts import ALPHA, CLAIMS, REFUSED, Verdict, Verdicts, order
 from store.stats import (
@@ -114,28 +113,25 @@ def _why_insufficient(sample: Sample) -> str | None:
 @dataclass(frozen=True)
 class _Tests:
     """Conditions with the decided trades inside (`sizes`), those among them with y = 1
-    (`wins`) and design effects; `held` is decided trades x conditions."""
+    (`wins`) and design effects; `held` is decided trades x conditions, kept by condition."""
 
     candidates: list[Candidate]
-    held: NDArray[np.float32]
+    held: Bools
     sizes: Ints
     wins: Ints
     deffs: Floats
 
     @classmethod
     def of(cls, sample: Sample, candidates: list[Candidate]) -> "_Tests":
-        if not candidates:
-            nothing = np.zeros(0)
-            held = np.zeros((len(sample), 0), np.float32)
-            return cls([], held, nothing.astype(np.int64), nothing.astype(np.int64), nothing)
-        held = np.column_stack([one.held[sample.decided] for one in candidates])
-        weights = held.astype(np.float32)
+        held = np.zeros((len(candidates), len(sample)), bool)
+        for row, one in zip(held, candidates, strict=True):
+            row[:] = one.held[sample.decided]
         return cls(
             candidates=candidates,
-            held=weights,
-            sizes=held.sum(axis=0, dtype=np.int64),
-            wins=held[sample.y > 0].sum(axis=0, dtype=np.int64),
-            deffs=sample.dependence.design_effects(weights),
+            held=held.T,
+            sizes=np.count_nonzero(held, axis=1),
+            wins=np.count_nonzero(held & (sample.y > 0), axis=1),
+            deffs=sample.dependence.design_effects(held.T) if candidates else np.zeros(0),
         )
 
     def lifts(self, sample: Sample) -> Floats:
@@ -229,9 +225,9 @@ def _judged(
         return []
     worth = shrunk(tests.lifts(sample), tests.errors(sample), mixture)
     picked = sample.base + worth * (1 - tests.sizes / len(sample))
-    wins, decided = tests.held * (sample.outcomes[sample.decided] > 0)[:, None], tests.held
-    weeks = clusters_of(wins, decided, sample.weeks)
-    blocks = clusters_of(wins, decided, sample.blocks)
+    wins = sample.outcomes[sample.decided] > 0
+    weeks = clusters_of(tests.held, wins, sample.weeks)
+    blocks = clusters_of(tests.held, wins, sample.blocks)
     verdicts = []
     for k, candidate in enumerate(tests.candidates):
         outcomes, returns = sample.outcomes[candidate.held], sample.returns[candidate.held]

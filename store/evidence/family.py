@@ -13,7 +13,10 @@ from store.evidence.grid import Condition, Value
 INSIDE_MIN, INSIDE_SHARE = 8, 0.02
 PAIR_MIN, PAIR_SHARE = 15, 0.03
 
+CHUNK = 50_000
+
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class _Column:
 
 def _coded(values: Sequence[Value]) -> _Column:
     codes: dict[str, int] = {}
+    if not any(isinstance(value, str) for value in values):  # None becomes NaN.
+        return _Column(np.array(values, float), np.full(len(values), -2), codes)
     words = [codes.setdefault(v, len(codes)) if isinstance(v, str) else -2 for v in values]
     numbers = [np.nan if v is None or isinstance(v, str) else v for v in values]
     return _Column(np.array(numbers, float), np.array(words, np.int64), codes)
@@ -103,9 +108,9 @@ def pairs(candidates: Sequence[Candidate], decided: Bools, y: Any, most: int) ->
     usable = [one for one in candidates if not one.is_direction]
     if len(usable) < 2:
         return Pairs([], 0)
-    held = np.column_stack([one.held[decided] for one in usable]).astype(np.float32)
-    both, wins = held.T @ held, held.T @ (held * np.asarray(y, np.float32)[:, None])
-    n, alone = len(held), np.diag(both)
+    n = int(np.count_nonzero(decided))
+    both, wins = _in_both([one.held[decided] for one in usable], np.asarray(y, np.float32))
+    alone = np.diag(both)
     least = max(PAIR_MIN, ceil(PAIR_SHARE * n))
     columns = np.unique([one.parts[0].column for one in usable], return_inverse=True)[1]
     fit = np.triu(columns[:, None] != columns[None, :], 1)
@@ -117,6 +122,17 @@ def pairs(candidates: Sequence[Candidate], decided: Bools, y: Any, most: int) ->
     ranked = np.argsort(-(won - inside * base) / spread, kind="stable")[:most]
     strongest = [_joined(usable[first[k]], usable[second[k]]) for k in ranked]
     return Pairs(strongest, len(inside))
+
+
+def _in_both(held: Sequence[Bools], y: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Trades, and wins among them, for which two conditions hold: conditions x conditions."""
+    both, wins = np.zeros((2, len(held), len(held)))
+    for start in range(0, len(y), CHUNK):  # Some trades at a time, so that memory stays flat.
+        part = slice(start, start + CHUNK)
+        rows = np.array([one[part] for one in held], np.float32)
+        both += rows @ rows.T
+        wins += rows @ (rows * y[part]).T
+    return both, wins
 
 
 def _joined(one: Candidate, other: Candidate) -> Candidate:

@@ -18,7 +18,7 @@ from store.columns import PRICE_DIGITS
 from store.database import memory_of, user_of
 from store.evidence.book import Book
 from store.evidence.grid import FREE, WEEKDAYS, Value
-from store.models import Condition, Trade
+from store.models import Condition, Trade, User
 from store.queries.summing import day_number
 
 T = TypeVar("T")
@@ -61,6 +61,12 @@ async def remembered(
         known = await work()
         memory.keep(own, version, known)
     return known
+
+
+async def ledger_version(session: AsyncSession) -> int:
+    """How often the user has recorded something; nothing that is answered changes without."""
+    found = select(User.ledger_version).where(User.user_id == user_of(session))
+    return await session.scalar(found) or 0
 
 
 async def read_book(session: AsyncSession, of: Whole) -> Book:

@@ -12,7 +12,7 @@ from store.evidence.verdicts import CLAIMS, Tier, Verdict, Verdicts, sentence, v
 from store.models import Trade
 from store.queries.answer import Answer, Evidence, Optional, Part, Rate, Ratio
 from store.queries.asking import Asked, ask, refuse_unknown
-from store.queries.books import Whole, worked_out
+from store.queries.books import Whole, ledger_version, remembered, worked_out
 from store.queries.filters import Filters, question
 from store.queries.summing import summed, sums_of
 from store.stats import Sums, design_effect
@@ -72,10 +72,10 @@ async def get_best_entry_conditions(
     """Entry conditions that go with winning, tested against luck over the whole book (scores,
     greeks, IV, DTE, strategy, structure, day, hour, ticker, recorded facts, pairs). A ticker
     adds its own shrunk rate; testing a part picked first would find edges that are not there."""
-    ticker = filters.ticker.strip().upper() if filters.ticker else None
-    asked = await ask(session, Filters(mode=filters.mode), partial(_of_ticker, ticker))
-    found = await evidence_of(session, asked, avoid=avoid)
-    own = await _own(session, filters, asked, found, ticker)
+    version, key = await ledger_version(session), ("conditions", filters, avoid)
+    asked, found, own = await remembered(
+        session, version, key, partial(_worked_out, session, filters, avoid)
+    )
     best = found.verdicts[0].tier if found.verdicts else "insufficient"
     evidence: Evidence = best if asked.sums.n else "none"
     return EntryConditions(
@@ -90,6 +90,15 @@ async def get_best_entry_conditions(
         smallest_visible_edge=found.smallest_visible_edge,
         reason=found.reason,
     )
+
+
+async def _worked_out(
+    session: AsyncSession, filters: Filters, avoid: bool
+) -> tuple[Asked, Verdicts, OwnRate | None]:
+    ticker = filters.ticker.strip().upper() if filters.ticker else None
+    asked = await ask(session, Filters(mode=filters.mode), partial(_of_ticker, ticker))
+    found = await evidence_of(session, asked, avoid=avoid)
+    return asked, found, await _own(session, filters, asked, found, ticker)
 
 
 async def evidence_of(session: AsyncSession, asked: Asked, *, avoid: bool) -> Verdicts:

@@ -257,8 +257,7 @@ def test_clusters_add_up_what_each_week_has_inside_the_condition(
     y, _, days = given_trades
     weeks = week_of(np.array(days))
     held = np.random.default_rng(seed).random((len(y), 3)) < [0.2, 0.5, 1.0]
-    wins = held & (np.array(y) > 0)[:, None]
-    found = clusters_of(wins.astype(np.float32), held.astype(np.float32), weeks)
+    found = clusters_of(held, np.array(y), weeks)
     for column in range(3):
         per_week: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         for k in np.flatnonzero(held[:, column]):

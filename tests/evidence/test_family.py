@@ -62,9 +62,11 @@ def test_a_band_includes_its_lower_end_and_not_its_upper() -> None:
     assert candidate.held.tolist() == [True] * 10 + [False] * 10 + [True] * 10
 
 
-def test_a_word_that_no_trade_has_holds_for_none_not_for_the_unknown() -> None:
+def test_a_word_that_no_trade_has_holds_for_none_of_them() -> None:
+    """As in the first part of a book: neither for unknown values nor for any other word."""
     unseen = Condition("iv=unseen", "iv", word="unseen")
-    assert singles({"iv": [None, "low"] * 20}, [unseen], everyone(40)) == []
+    facts: dict[str, Sequence[Value]] = {"iv": [None, "low", "high", "mid", 0.5] * 10}
+    assert singles(facts, [unseen], everyone(50)) == []
 
 
 # Enough trades.

@@ -15,6 +15,7 @@ from store.evidence.shrinkage import (
     STEPS,
     fitted,
     shrunk,
+    shrunk_win_rate,
     spread_variance,
 )
 from tests.evidence.oracles import em, posterior
@@ -116,3 +117,37 @@ def test_the_variance_of_the_true_lifts_is_the_weighted_one_of_the_spreads() -> 
     """.5 x .04^2 + .25 x .25^2 = .0008 + .015625"""
     weights = (0.25, 0, 0, 0.5, 0, 0, 0, 0, 0.25)
     assert spread_variance(weights) == pytest.approx(0.016425)
+
+
+# The win rate of any group.
+
+
+@pytest.mark.parametrize(("wins", "decided", "deff"), [(30, 40, 1.5), (5, 160, 1.0), (1, 1, 4.0)])
+def test_a_win_rate_is_drawn_towards_that_of_the_book(wins: int, decided: int, deff: float) -> None:
+    """A book of 200 with 90 wins; error sqrt(p q (1/n_c + 1/(n - n_c)) deff), by loops."""
+    outside = 200 - decided
+    error = (0.45 * 0.55 * (1 / decided + 1 / outside) * deff) ** 0.5
+    lift = wins / decided - (90 - wins) / outside
+    expected = 0.45 + posterior(lift, error, EVEN) * outside / 200
+    assert shrunk_win_rate(wins, decided, 0.45, 200, deff, EVEN) == pytest.approx(expected)
+
+
+def test_where_nothing_is_believed_every_group_has_the_rate_of_the_book() -> None:
+    assert shrunk_win_rate(9, 10, 0.45, 200, 1.0, NOTHING) == 0.45
+
+
+@pytest.mark.parametrize("decided", [200, 201])
+def test_a_group_that_is_the_whole_book_keeps_its_rate(decided: int) -> None:
+    assert shrunk_win_rate(80, decided, 0.4, 200, 1.0, EVEN) == 80 / decided
+
+
+@pytest.mark.parametrize(("wins", "base"), [(10, 1.0), (0, 0.0)])
+def test_in_a_book_that_only_wins_or_only_loses_a_group_does_too(wins: int, base: float) -> None:
+    assert shrunk_win_rate(wins, 10, base, 200, 1.0, EVEN) == base
+
+
+def test_all_trades_but_one_are_drawn_to_the_book_like_any_others() -> None:
+    """199 of 200: the lift is against one trade, and little of it is kept."""
+    rate = shrunk_win_rate(100, 199, 0.5, 200, 1.0, EVEN)
+    assert rate == pytest.approx(0.5, abs=0.001)
+    assert rate != 100 / 199
