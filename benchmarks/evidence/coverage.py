@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.evidence.histories import FACTOR, MEMORY, NORMAL
+from benchmarks.evidence.histories import FACTOR, MEMORY, NORMAL, walk
 from store.evidence.dependence import BLOCK_WEEKS, clusters_of, week_of
 from store.stats import design_effect, enough_for_interval, mean_interval, wilson
 
@@ -49,9 +49,7 @@ def _win_rate(
         rate = RATES[turn % len(RATES)]
         number = np.sort(rng.integers(0, max(15, int(n * rng.uniform(0.3, 3.0))), n))
         day = number // 5 * 7 + number % 5 + 4  # Trading days, from a Monday on.
-        factor = rng.standard_normal(int(number.max()) + 1)
-        for k in range(1, len(factor)):
-            factor[k] = memory * factor[k - 1] + (1 - memory**2) ** 0.5 * factor[k]
+        factor = walk(int(number.max()) + 1, memory, rng)
         side = np.where(rng.random(n) < 0.75, 1, -1)
         latent = share**0.5 * side * factor[number] + (1 - share) ** 0.5 * rng.standard_normal(n)
         won = latent < NORMAL.inv_cdf(rate)

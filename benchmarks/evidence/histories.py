@@ -5,6 +5,7 @@ are drawn through a normal factor that trades share by day, with or without memo
 trades the other way round. Whatever is planted moves `p` of the trades it holds for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 from statistics import NormalDist
@@ -30,7 +31,7 @@ FACTOR = 0.15  # Share of a trade's latent variance that its day decides.
 # Logarithms of gains and losses on the premium: means and standard deviation.
 GAIN, LOSS, SPREAD = -0.6, -0.9, 0.5
 TRAP_GAIN, TRAP_LOSS = 0.2, 1.5  # Times the usual gain and loss.
-MEMORY = 0.9  # Of the factor, from day to day.
+MEMORY, DRIFT = 0.9, 0.95  # From day to day, of the factor and of what is traded.
 WEEKDAYS = 5
 MONDAY = np.datetime64("2023-01-02")
 NORMAL = NormalDist()
@@ -84,35 +85,55 @@ def _mean_loss(factor: float) -> float:
 
 
 def _entries(n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """What is known at entry, drawn without any regard to how the trade will end."""
+    """What is known at entry, drawn without any regard to how the trade will end.
+
+    What is traded, how, in which volatility and by which scores drifts over weeks and
+    months, as it does: trades that share a fact then also share the market's mood.
+    """
     days = int(max(20, n * rng.uniform(0.3, 3.0)))
     number = np.sort(rng.integers(0, days, n))
     minute = rng.integers(9 * 60 + 30, 16 * 60, n)
     entry = (MONDAY + number // WEEKDAYS * 7 + number % WEEKDAYS).astype("datetime64[m]") + minute
     order = np.argsort(entry, kind="stable")
-    kinds = int(rng.integers(3, len(TICKERS) + 1))
-    style = int(rng.integers(2, len(STRATEGIES) + 1))
+    number = number[order]
+
+    def drift(of: float) -> NDArray[np.float64]:
+        steps: NDArray[np.float64] = of * walk(days, DRIFT, rng)[number]
+        return steps
+
+    def words(known: Sequence[str]) -> NDArray[Any]:
+        weight = np.exp([rng.normal(0, 0.5) + drift(1.0) for _ in known])
+        bound = (weight / weight.sum(axis=0)).cumsum(axis=0)
+        place = (bound < rng.random(n)).sum(axis=0)
+        return np.array(known)[np.minimum(place, len(known) - 1)]
+
+    def often(low: float, high: float) -> NDArray[np.bool_]:
+        chances: NDArray[np.bool_] = rng.random(n) < rng.uniform(low, high) + drift(0.1)
+        return chances
+
+    score = (drift(7.0) + rng.normal(0, 13, n) for _ in range(2))
     return {
-        "day": number[order],
+        "day": number,
         "entry_time": entry[order],
-        "ticker": rng.choice(TICKERS[:kinds], n),
-        "strategy": rng.choice(STRATEGIES[:style], n, p=rng.dirichlet(np.full(style, 3.0))),
-        "option_type": np.where(rng.random(n) < rng.uniform(0.4, 0.9), "CALL", "PUT"),
-        "direction": np.where(rng.random(n) < rng.uniform(0.6, 1.0), "long", "short"),
-        "scanner_score": np.clip(rng.normal(68, 15, n), 0, 100).round(),
-        "ai_score": np.clip(rng.normal(65, 16, n), 0, 100).round(),
+        "ticker": words(TICKERS[: int(rng.integers(3, len(TICKERS) + 1))]),
+        "strategy": words(STRATEGIES[: int(rng.integers(2, len(STRATEGIES) + 1))]),
+        "option_type": np.where(often(0.4, 0.9), "CALL", "PUT"),
+        "direction": np.where(often(0.6, 1.0), "long", "short"),
+        "scanner_score": np.clip(68 + next(score), 0, 100).round(),
+        "ai_score": np.clip(65 + next(score), 0, 100).round(),
         "delta": rng.uniform(0.05, 0.95, n).round(2),
-        "iv": np.clip(rng.lognormal(-1.1, 0.5, n), 0.08, 2.5).round(3),
+        "iv": np.clip(np.exp(-1.1 + drift(0.4) + rng.normal(0, 0.3, n)), 0.08, 2.5).round(3),
         "dte": np.minimum(400, rng.lognormal(2.7, 1.0, n)).astype(int),
-        "market_regime": _regimes(days, rng)[number[order]],
+        "market_regime": words(REGIMES),
     }
 
 
-def _regimes(days: int, rng: np.random.Generator) -> NDArray[Any]:
-    """A regime lasts for weeks."""
-    changes = np.cumsum(rng.random(days) < 1 / 15)
-    regimes: NDArray[Any] = rng.choice(REGIMES, changes.max() + 1)
-    return regimes[changes]
+def walk(days: int, memory: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A normal of variance 1 for each day that keeps the share `memory` of the day before."""
+    steps = rng.standard_normal(days)
+    for day in range(1, days):
+        steps[day] = memory * steps[day - 1] + (1 - memory**2) ** 0.5 * steps[day]
+    return steps
 
 
 def _plan(
@@ -148,10 +169,8 @@ def _outcomes(
     share = 0.0 if kind == "independent" else FACTOR
     if kind.startswith("planted") or kind in ("trap", "faded"):
         share = float(rng.choice([0.0, FACTOR]))
-    memory = MEMORY if kind == "memory" or (share and rng.random() < 0.3) else 0.0
-    factor = rng.standard_normal(int(facts["day"].max()) + 1)
-    for day in range(1, len(factor)):
-        factor[day] = memory * factor[day - 1] + (1 - memory**2) ** 0.5 * factor[day]
+    remembers = kind == "memory" or (kind not in KINDS_WITHOUT_EDGE and rng.random() < 0.5)
+    factor = walk(int(facts["day"].max()) + 1, MEMORY if remembers else 0.0, rng)
     latent = share**0.5 * sides(facts) * factor[facts["day"]]
     latent = latent + (1 - share) ** 0.5 * rng.standard_normal(n)
     won: NDArray[np.bool_] = latent < np.array([NORMAL.inv_cdf(one) for one in p])

@@ -192,6 +192,11 @@ def test_what_does_not_stand_out_is_told_with_the_smallest_visible_edge() -> Non
     assert told(tier="insufficient") == nothing_yet(None, FAMILY) == expected
 
 
+def test_the_visible_edge_is_in_points() -> None:
+    told_so = visible(replace(FAMILY, smallest_visible_edge=0.604))
+    assert told_so == "Only an edge of about +60 points would be visible yet."
+
+
 def test_for_avoid_the_visible_edge_is_negative() -> None:
     assert visible(AVOID) == "Only an edge of about -32 points would be visible yet."
 
