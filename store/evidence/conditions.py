@@ -13,7 +13,7 @@ import numpy as np
 
 from store.evidence.book import Book
 from store.evidence.dependence import Floats, clusters_of
-from store.evidence.family import Candidate, Pairs, pairs, singles
+from store.evidence.family import Candidate, Pairs, overlap, pairs, singles
 from store.evidence.gates import Halves, tier_of
 from store.evidence.grid import Condition, conditions_of
 from store.evidence.luck import deflated, holm, mid_ps, permuted_ps, step_down
@@ -337,11 +337,5 @@ def _covers(stronger: _Judged, claim: _Judged) -> bool:
     return (
         claim.verdict.tier in CLAIMS
         and stronger.verdict.tier in (*CLAIMS, *REFUSED)
-        and _overlap(stronger.candidate, claim.candidate) >= SAME
+        and overlap(stronger.candidate.held, claim.candidate.held) >= SAME
     )
-
-
-def _overlap(one: Candidate, other: Candidate) -> float:
-    """Jaccard: trades in both over trades in either."""
-    both = np.count_nonzero(one.held & other.held)
-    return float(both / np.count_nonzero(one.held | other.held))

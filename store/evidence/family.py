@@ -1,7 +1,7 @@
 """The conditions of a book that have enough trades to be tested, alone and in pairs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -13,6 +13,7 @@ from store.evidence.grid import Condition, Value
 INSIDE_MIN, INSIDE_SHARE = 8, 0.02
 PAIR_MIN, PAIR_SHARE = 15, 0.03
 
+ALIKE = 0.9  # Correlation from which a condition is as good as a direction.
 CHUNK = 50_000
 
 Bools = NDArray[np.bool_]
@@ -21,11 +22,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A condition, or two that hold together; `also` names what holds for the same trades."""
+    """A condition, or two that hold together; `also` names what holds for the same trades.
+
+    `with_direction` says that it holds for nearly the trades of a direction.
+    """
 
     parts: tuple[Condition, ...]
     held: Bools  # By closed trade.
     also: tuple[str, ...] = ()
+    with_direction: bool = False
 
     @property
     def name(self) -> str:
@@ -33,7 +38,7 @@ class Candidate:
 
     @property
     def is_direction(self) -> bool:
-        return any(part.is_direction for part in self.parts)
+        return self.with_direction or any(part.is_direction for part in self.parts)
 
 
 def singles(
@@ -41,8 +46,9 @@ def singles(
 ) -> list[Candidate]:
     """Conditions with max(8, 2 %) decided trades inside and as many outside.
 
-    Of those that hold for the same trades one is left: a direction-like one first, for a
-    strategy that is every call of the book cannot be told from the market's trend either.
+    Of those that hold for the same decided trades one is left, a direction-like one first:
+    a strategy that is every call of the book, or nearly so (correlation .9 and more), cannot
+    be told from the market's trend either.
     """
     columns = {name: _coded(values) for name, values in facts.items()}
     least = max(INSIDE_MIN, ceil(INSIDE_SHARE * int(decided.sum())))
@@ -50,8 +56,27 @@ def singles(
     for condition in grid:
         held = columns[condition.column].held(condition)
         if enough(held, decided, least):
-            same.setdefault(held.tobytes(), []).append((condition, held))
-    return [_one_of(group) for group in same.values()]
+            same.setdefault(held[decided].tobytes(), []).append((condition, held))
+    found = [_one_of(group) for group in same.values()]
+    directions = [one.held for one in found if one.is_direction]
+    return [
+        replace(
+            one, with_direction=any(_correlation(one.held, held) >= ALIKE for held in directions)
+        )
+        for one in found
+    ]
+
+
+def _correlation(one: Bools, other: Bools) -> float:
+    """Of two indicators, neither of which is constant (phi)."""
+    n, both = len(one), np.count_nonzero(one & other)
+    a, b = np.count_nonzero(one), np.count_nonzero(other)
+    return float((n * both - a * b) / (a * (n - a) * b * (n - b)) ** 0.5)
+
+
+def overlap(one: Bools, other: Bools) -> float:
+    """Jaccard: trades in both over trades in either."""
+    return float(np.count_nonzero(one & other) / np.count_nonzero(one | other))
 
 
 def enough(held: Bools, decided: Bools, least: int) -> bool:

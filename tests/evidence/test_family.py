@@ -137,6 +137,30 @@ def test_a_strategy_that_is_every_call_of_the_book_is_a_direction(column: str, w
     assert candidate.also == ("dte=2-7", "strategy=swing")
 
 
+@pytest.mark.parametrize(("apart", "alike"), [(1, True), (4, False)])
+def test_a_strategy_that_is_nearly_every_call_is_as_good_as_a_direction(
+    apart: int, alike: bool
+) -> None:
+    """50 calls of 100 trades; with one apart on either side phi is .96, with four .84."""
+    facts: dict[str, Sequence[Value]] = {
+        "option_type": ["call"] * 50 + ["put"] * 50,
+        "strategy": ["other"] * apart + ["swing"] * 50 + ["other"] * (50 - apart),
+    }
+    by_name = {one.name: one.is_direction for one in found(facts, everyone(100))}
+    assert by_name["strategy=swing"] is alike
+    assert by_name["option_type=call"] is True
+
+
+def test_a_condition_of_nearly_all_trades_is_no_direction_because_nearly_all_are_calls() -> None:
+    """180 of 200 are calls, another 180 have a DTE: 170 in common, phi below .5."""
+    facts: dict[str, Sequence[Value]] = {
+        "option_type": ["call"] * 180 + ["put"] * 20,
+        "dte": [None] * 10 + [5] * 170 + [None] * 10 + [5] * 10,
+    }
+    by_name = {one.name: one.is_direction for one in found(facts, everyone(200))}
+    assert by_name["dte=2-7"] is False
+
+
 def test_conditions_that_differ_in_one_trade_stay_two() -> None:
     facts: dict[str, Sequence[Value]] = {
         "strategy": ["swing"] * 10 + [None] * 20,
