@@ -21,7 +21,7 @@ from pydantic import (
 
 from store.stats import Sums, measures
 
-DEFINITIONS = "1"  # Version of what win, net P&L and the rest mean; see EVIDENCE in the docs.
+DEFINITIONS = "2"  # Version of what win, net P&L and the rest mean; see EVIDENCE in the docs.
 ENOUGH = 50  # Closed trades of a book below which no claim is made.
 
 Evidence = Literal[

@@ -109,44 +109,38 @@ async def get_strategy_performance(
     found = None if alone else await _comparison(session, asked)
     overall = _performance(asked, await _drawdown_chance(session, asked))
     strategies = None if alone else [_strategy_rate(row, found) for row in asked.rows]
-    compared = _told(found) if found else None
     return StrategyPerformance(
-        summary=_summary(asked, overall, strategies, compared),
+        summary=_summary(asked, overall, found),
         evidence=asked.evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
         overall=overall,
-        comparison=compared,
+        comparison=_told(found) if found else None,
         strategies=strategies,
     )
 
 
-def _summary(
-    asked: Asked,
-    found: Performance,
-    strategies: list[StrategyRate] | None,
-    compared: Compared | None,
-) -> str:
-    if asked.book is None or not found.n:
+def _summary(asked: Asked, whole: Performance, found: "Comparison | None") -> str:
+    if asked.book is None or not whole.n:
         return "No closed trades match."
     return (
-        f"{found.wins} wins, {found.losses} losses, {found.breakevens} break-even in"
-        f" {found.n} closed {asked.book.mode} trades: net {found.net_pnl}"
-        f" {asked.book.currency}, {found.said()}.{_best_said(strategies, compared)}{asked.caveat}"
+        f"{whole.wins} wins, {whole.losses} losses, {whole.breakevens} break-even in"
+        f" {whole.n} closed {asked.book.mode} trades: net {whole.net_pnl}"
+        f" {asked.book.currency}, {whole.said()}.{_best_said(found)}{asked.caveat}"
     )
 
 
-def _best_said(strategies: list[StrategyRate] | None, compared: Compared | None) -> str:
-    if not strategies or compared is None or compared.strategies < 2:
+def _best_said(found: "Comparison | None") -> str:
+    if found is None or found.compared < 2:
         return ""
     luck = (
         ""
-        if compared.best_by_luck is None
-        else f" luck alone would show a best mean return of {compared.best_by_luck:+.1%} on risk;"
+        if found.best_by_luck is None
+        else f" luck alone would show a best mean return of {found.best_by_luck:+.1%} on risk;"
     )
-    better = sum(one.p_adjusted is not None and one.p_adjusted <= ALPHA for one in strategies)
+    better = sum(p is not None and p <= ALPHA for p in found.p_adjusted.values())
     said = f"{better or 'none'} stand{'' if better > 1 else 's'} out"
-    return f" Of {compared.strategies} strategies compared{luck} {said} from the others."
+    return f" Of {found.compared} strategies compared{luck} {said} from the others."
 
 
 # The whole: what was asked for, taken together.
