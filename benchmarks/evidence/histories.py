@@ -105,7 +105,8 @@ def _entries(n: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         weight = np.exp([rng.normal(0, 0.5) + drift(1.0) for _ in known])
         bound = (weight / weight.sum(axis=0)).cumsum(axis=0)
         place = (bound < rng.random(n)).sum(axis=0)
-        return np.array(known)[np.minimum(place, len(known) - 1)]
+        found: NDArray[Any] = np.array(known)[np.minimum(place, len(known) - 1)]
+        return found
 
     def often(low: float, high: float) -> NDArray[np.bool_]:
         chances: NDArray[np.bool_] = rng.random(n) < rng.uniform(low, high) + drift(0.1)

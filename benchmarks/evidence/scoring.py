@@ -99,7 +99,12 @@ def _scores(book: Book) -> tuple[bool, bool]:
     better = predictive = False
     for column in ("scanner_score", "ai_score"):
         evidence = evidence_of(
-            book.outcomes, book.sides, book.days, book.numbers(column), families=2
+            book.outcomes,
+            book.sides,
+            book.days,
+            book.numbers(column),
+            tickers=book.facts["ticker"],
+            families=2,
         )
         predictive |= evidence.predictive == "yes"
         if not better:

@@ -21,6 +21,7 @@ from store.evidence.sample import Bools, Ints, Sample
 from store.evidence.shrinkage import NOTHING, Weights, fitted, shrunk
 from store.evidence.verdicts import ALPHA, CLAIMS, REFUSED, Verdict, Verdicts, order
 from store.stats import (
+    WEEKS_MIN,
     design_effect,
     enough_for_interval,
     mean_interval,
@@ -30,6 +31,8 @@ from store.stats import (
 
 CLOSED_MIN = 50
 SIDE_MIN = 5
+# Trades of a few days could all share one mood of the market, and nothing would show it.
+TOO_FEW_WEEKS = f"trades of fewer than {WEEKS_MIN} weeks"
 PAIRS_FROM = 300
 PAIRS_SHARE = 0.2  # Of the whole chance of error, where pairs are looked at.
 PAIRS_LISTED = 40
@@ -104,6 +107,8 @@ def _why_insufficient(sample: Sample) -> str | None:
         return f"fewer than {SIDE_MIN} wins"
     if np.count_nonzero(sample.outcomes < 0) < SIDE_MIN:
         return f"fewer than {SIDE_MIN} losses"
+    if len(np.unique(sample.weeks)) < WEEKS_MIN:
+        return TOO_FEW_WEEKS
     return None
 
 

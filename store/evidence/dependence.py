@@ -9,7 +9,7 @@ the side of the trades, and using it inside a permutation test is our own: valid
 simulation (`python -m benchmarks.evidence`), not by a published theorem.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from store.stats import Clusters
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Starts = NDArray[np.intp]
 
 BLOCK_WEEKS = 4
@@ -47,10 +48,19 @@ class Level:
 
 @dataclass(frozen=True)
 class Dependence:
-    """Correlations of a book's outcomes within days, weeks and four-week blocks."""
+    """Correlations of a book's outcomes within tickers of a day, days, weeks and blocks.
+
+    `sides` and `levels` run over the trades in `order`, which is by day and ticker; None is
+    the order that they came in.
+    """
 
     sides: Floats
     levels: tuple[Level, ...]
+    order: Ints | None = None
+
+    def arranged(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of the trades (along the last axis) in the order of `sides`."""
+        return values if self.order is None else values[..., self.order]
 
     def design_effects(self, held: NDArray[Any]) -> Floats:
         """How many times the variance of each column's win rate exceeds that of independent
@@ -60,7 +70,7 @@ class Dependence:
 
     def _effects(self, rows: Floats) -> Floats:
         """Of some columns, laid out as rows."""
-        centred = rows - rows.mean(axis=1, keepdims=True)
+        centred = self.arranged(rows - rows.mean(axis=1, keepdims=True))
         own = finer = (centred**2).sum(axis=1)
         signed = centred * self.sides
         finer_signed = (signed**2).sum(axis=1)
@@ -76,26 +86,40 @@ class Dependence:
         return effects
 
 
-def dependence_of(values: Sequence[float] | Floats, sides: Any, days: Any) -> Dependence:
+def dependence_of(
+    values: Sequence[float] | Floats,
+    sides: Any,
+    days: Any,
+    tickers: Sequence[Hashable] | None = None,
+) -> Dependence:
     """The correlations in `values` (outcomes or returns) of trades in order of their day.
 
     `sides`: +1 bullish, -1 bearish, 0 neutral. `days` count from 1970-01-01, never falling.
     Pairs that share a day tell the day's correlation, those that share a week but no day the
-    week's, those that share a block of four weeks but no week the block's. Moments of the
-    pairs' products, corrected for the mean being estimated (1 / (n - 1)).
+    week's, those that share a block of four weeks but no week the block's; with `tickers`,
+    pairs of one ticker and day have a correlation of their own: one signal in several orders
+    or accounts is nearly one trade. Moments of the pairs' products, corrected for the mean
+    being estimated (1 / (n - 1)).
     """
     y, s = np.asarray(values, float), np.asarray(sides, float)
     day = np.asarray(days, np.int64)
+    codes, order = [day, week_of(day), week_of(day) // BLOCK_WEEKS], None
+    if tickers is not None:
+        number: dict[Hashable, int] = {}
+        ticker = np.array([number.setdefault(one, len(number)) for one in tickers], np.int64)
+        order = np.lexsort((ticker, day))
+        y, s = y[order], s[order]
+        codes.insert(0, (day * len(number) + ticker)[order])  # The others keep their order.
     error = y - y.mean()
     scale = float((error**2).mean())
     levels = []
     finer = _Moments.of(error, s, None)
-    for codes in (day, week_of(day), week_of(day) // BLOCK_WEEKS):
-        starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    for code in codes:
+        starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
         own = _Moments.of(error, s, starts)
         levels.append(Level(starts, *(own - finer).correlations(len(y), scale)))
         finer = own
-    return Dependence(s, tuple(levels))
+    return Dependence(s, tuple(levels), order)
 
 
 @dataclass(frozen=True)

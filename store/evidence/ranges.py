@@ -126,6 +126,7 @@ def correlations(dependence: Dependence, cell: Ints, cells: int) -> Floats:
     The design effect of any range follows from them, as `Dependence.design_effects` gives it
     trade by trade, without going through the trades again.
     """
+    cell = dependence.arranged(cell)
     weights = np.ones(len(cell)), dependence.sides
     finer = [np.diag(np.bincount(cell, w**2, cells)).astype(float) for w in weights]
     total = finer[0].copy()

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.evidence.book import Book
 from store.evidence.dependence import BLOCK_WEEKS, Dependence, Floats, dependence_of, week_of
+from store.evidence.grid import Value
 from store.evidence.luck import seed_of
 
 Bools = NDArray[np.bool_]
@@ -27,6 +29,7 @@ class Sample:
     y: Floats
     sides: Floats
     days: Ints
+    tickers: tuple[Value, ...] | None
 
     @classmethod
     def of(cls, book: Book, *, avoid: bool = False) -> "Sample":
@@ -39,6 +42,9 @@ class Sample:
             y=(outcomes[decided] == (-1 if avoid else 1)).astype(float),
             sides=np.asarray(book.sides, float)[decided],
             days=np.asarray(book.days, np.int64)[decided],
+            tickers=tuple(compress(book.facts["ticker"], decided))
+            if "ticker" in book.facts
+            else None,
         )
 
     def __len__(self) -> int:
@@ -54,7 +60,7 @@ class Sample:
 
     @cached_property
     def dependence(self) -> Dependence:
-        return dependence_of(self.y, self.sides, self.days)
+        return dependence_of(self.y, self.sides, self.days, self.tickers)
 
     @cached_property
     def weeks(self) -> Ints:

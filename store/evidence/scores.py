@@ -7,6 +7,7 @@ compared with the best that luck finds among all ranges that could have been cho
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from math import erfc, exp, sqrt
 from typing import Literal
 
@@ -14,15 +15,15 @@ import numpy as np
 
 from store.evidence.book import Book
 from store.evidence.calibration import chi_square_tail, cochran_armitage, delong
-from store.evidence.conditions import CLOSED_MIN, SIDE_MIN
+from store.evidence.conditions import CLOSED_MIN, SIDE_MIN, TOO_FEW_WEEKS
 from store.evidence.dependence import Dependence, Floats
 from store.evidence.family import Bools, singles
-from store.evidence.grid import GRID
+from store.evidence.grid import GRID, Value
 from store.evidence.ranges import RANGE_MIN, Luck, Scale, lift_of
 from store.evidence.sample import Sample
 from store.evidence.shrinkage import Weights, fitted, shrunk
 from store.evidence.verdicts import ALPHA
-from store.stats import RATE_CONFIDENCE, Interval, normal_quantile
+from store.stats import RATE_CONFIDENCE, WEEKS_MIN, Interval, normal_quantile
 
 COLUMN = "scanner_score"  # The grid cuts every score at the same places.
 CUTS = tuple(condition for condition in GRID if condition.column == COLUMN)
@@ -60,8 +61,10 @@ class ScoreEvidence:
     n, wins and losses are of decided trades with a score. trend_z is positive where higher
     scores win more often, trend_p is two-sided, bands_p is of any difference between the
     fixed bands; auc is the chance that a win was scored above a loss (ties count half), with
-    its 95 % interval. Each is None where it is not defined. `direction` is that of a
-    significant trend. `reason` says why nothing may be claimed.
+    its 95 % interval. Each is None where it is not defined. p_adjusted is the chance that a
+    score as useless as luck shows such a trend or such bands, of as many scores as could be
+    asked about; `predictive` goes by it. `direction` is that of a significant
+    trend. `reason` says why nothing may be claimed.
     """
 
     n: int
@@ -74,6 +77,7 @@ class ScoreEvidence:
     auc: float | None
     auc_low: float | None
     auc_high: float | None
+    p_adjusted: float | None
     predictive: Predictive
     reason: str | None
     _scale: "Scale" = field(repr=False, compare=False)
@@ -119,6 +123,7 @@ def evidence_of(
     days: Sequence[int],
     scores: Sequence[float | None],
     *,
+    tickers: Sequence[Value] | None = None,
     families: int = 1,
 ) -> ScoreEvidence:
     """What one score, 0 to 100, of a whole book is worth; the columns are those of a `Book`.
@@ -130,7 +135,8 @@ def evidence_of(
     score = np.array([np.nan if one is None else one for one in scores], float)
     scored = ~np.isnan(score)
     outcome, side, day = (np.asarray(one, np.int64)[scored] for one in (outcomes, sides, days))
-    sample = Sample.of(Book(outcome.tolist(), (), side.tolist(), day.tolist(), {}))
+    facts = {} if tickers is None else {"ticker": list(compress(tickers, scored))}
+    sample = Sample.of(Book(outcome.tolist(), (), side.tolist(), day.tolist(), facts))
     trades = _Trades.of(sample, score[scored][sample.decided])
     scale = Scale.of(trades.score, trades.won)
     reason = _why_unclear(len(outcome), trades)
@@ -145,12 +151,15 @@ def evidence_of(
         losses=trades.n - trades.wins,
         trend_z=trend_z,
         trend_p=trend_p,
-        direction=trend if reason is None and _significant(trend_p) else None,
+        direction=trend if reason is None and _adjusted(families, trend_p) <= ALPHA else None,
         bands_p=bands_p,
         auc=auc,
         auc_low=interval.low if interval else None,
         auc_high=interval.high if interval else None,
-        predictive="unclear" if reason else _predictive(trend_p, bands_p, interval),
+        p_adjusted=None if reason else _adjusted(families, trend_p, bands_p),
+        predictive="unclear"
+        if reason
+        else _predictive(_adjusted(families, trend_p, bands_p), interval),
         reason=reason,
         _scale=scale,
         _luck=None
@@ -173,21 +182,24 @@ def _why_unclear(closed: int, trades: "_Trades") -> str | None:
         return f"fewer than {SIDE_MIN} wins"
     if trades.n - trades.wins < SIDE_MIN:
         return f"fewer than {SIDE_MIN} losses"
+    if trades.weeks < WEEKS_MIN:
+        return TOO_FEW_WEEKS
     if trades.score.min() == trades.score.max():
         return "every trade has the same score"
     return None
 
 
-def _predictive(trend_p: float | None, bands_p: float | None, auc: Interval | None) -> Predictive:
-    if _significant(trend_p) or _significant(bands_p):
+def _adjusted(families: int, *ps: float | None) -> float:
+    """The smallest, for two tests of each score that could be asked about (Bonferroni)."""
+    return min(1.0, TESTS * families * min((p for p in ps if p is not None), default=1.0))
+
+
+def _predictive(p_adjusted: float, auc: Interval | None) -> Predictive:
+    if p_adjusted <= ALPHA:
         return "yes"
     if auc and USELESS.low <= auc.low and auc.high <= USELESS.high:
         return "no"
     return "unclear"
-
-
-def _significant(p: float | None) -> bool:
-    return p is not None and TESTS * p <= ALPHA
 
 
 @dataclass(frozen=True)
@@ -197,11 +209,12 @@ class _Trades:
     score: Floats
     won: Bools
     dependence: Dependence
+    weeks: int
 
     @classmethod
     def of(cls, sample: Sample, score: Floats) -> "_Trades":
         dependence = sample.dependence if len(sample) else Dependence(np.zeros(0), ())
-        return cls(score, sample.y > 0, dependence)
+        return cls(score, sample.y > 0, dependence, len(np.unique(sample.weeks)))
 
     @property
     def n(self) -> int:

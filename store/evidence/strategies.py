@@ -1,15 +1,22 @@
 """Is any strategy better than the others, beyond luck?"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from store.evidence.conditions import CLOSED_MIN, FEWER_FROM, PERMUTATIONS, PERMUTATIONS_FEWER
-from store.evidence.dependence import Floats, dependence_of
+from store.evidence.conditions import (
+    CLOSED_MIN,
+    FEWER_FROM,
+    PERMUTATIONS,
+    PERMUTATIONS_FEWER,
+    TOO_FEW_WEEKS,
+)
+from store.evidence.dependence import Floats, dependence_of, week_of
 from store.evidence.luck import permuted, seed_of, step_down
+from store.stats import WEEKS_MIN
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -44,6 +51,7 @@ def compare(
     returns: Sequence[float | None],
     sides: Sequence[int],
     days: Sequence[int],
+    tickers: Sequence[Hashable] | None = None,
 ) -> Comparison:
     """Which strategies earn more on risk than the rest of the book, beyond luck.
 
@@ -57,20 +65,20 @@ def compare(
     where strategies differ in spread (Chung & Romano 2013). Skew can be corrected only where
     it is seen: premium sold 15 times without a loss yet would be called an edge. A strategy
     and its rest need 3 gains and 3 losses each, or p_adjusted is None; so it is in a book
-    of fewer than 50 closed trades. With strategies of 15 to 200 trades that differ in spread
-    and skew but not in mean, some p_adjusted is .05 or less in at most 5 % of books.
+    of fewer than 50 closed trades or 5 weeks. With strategies of 15 to 200 trades that differ
+    in spread and skew but not in mean, some p_adjusted is .05 or less in at most 5 % of books.
 
     best_by_luck is the mean over the same permutations of the best strategy's mean return
     (after the expected maximum of Bailey & Lopez de Prado 2014), any dependence set aside.
     """
-    trades = _Trades.of(groups, returns, sides, days)
+    trades = _Trades.of(groups, returns, sides, days, tickers)
     if len(trades.names) < 2:
         why = f"fewer than 2 strategies have {TRADES_MIN} trades with a known return"
         return Comparison(0, {}, {}, None, why)
     values, sizes = trades.standardised_by_group(), trades.sizes
     seen, luck = contrasts(values[None, :], sizes), _dealt_anew(values, sizes)
     testable = trades.show_skew()
-    reason = _why_untested(len(groups), testable)
+    reason = _why_untested(len(groups), trades.days, testable)
     ps = [None] * len(sizes) if reason else _adjusted(trades, seen, luck, testable)
     best_first = np.argsort(-seen.means[0], kind="stable").tolist()
     return Comparison(
@@ -92,6 +100,7 @@ class _Trades:
     returns: Floats
     sides: Ints
     days: Ints
+    tickers: list[Hashable] | None
 
     @classmethod
     def of(
@@ -100,6 +109,7 @@ class _Trades:
         returns: Sequence[float | None],
         sides: Sequence[int],
         days: Sequence[int],
+        tickers: Sequence[Hashable] | None,
     ) -> "_Trades":
         known = [k for k, one in enumerate(returns) if one is not None]
         counts = Counter(groups[k] for k in known)
@@ -111,6 +121,7 @@ class _Trades:
             returns=np.array([one for one in returns if one is not None], float),
             sides=np.array([sides[k] for k in known], np.int64),
             days=np.array([days[k] for k in known], np.int64),
+            tickers=None if tickers is None else [tickers[k] for k in known],
         )
 
     @property
@@ -137,7 +148,7 @@ class _Trades:
         return enough
 
     def design_effects(self) -> Floats:
-        dependence = dependence_of(self.returns, self.sides, self.days)
+        dependence = dependence_of(self.returns, self.sides, self.days, self.tickers)
         numbers = np.arange(len(self.names))
         parts = np.split(numbers, range(COLUMNS, len(numbers), COLUMNS))
         return np.concatenate(
@@ -145,9 +156,11 @@ class _Trades:
         )
 
 
-def _why_untested(closed: int, testable: Bools) -> str | None:
+def _why_untested(closed: int, days: Ints, testable: Bools) -> str | None:
     if closed < CLOSED_MIN:
         return f"fewer than {CLOSED_MIN} closed trades"
+    if len(np.unique(week_of(days))) < WEEKS_MIN:
+        return TOO_FEW_WEEKS
     if not testable.any():
         return f"no strategy and its rest have {SIDE_MIN} gains and {SIDE_MIN} losses each"
     return None

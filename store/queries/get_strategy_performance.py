@@ -271,7 +271,8 @@ async def _comparison(session: AsyncSession, asked: Asked) -> "Comparison | None
 def _compare(book: Book) -> "Comparison":
     from store.evidence.strategies import compare  # Imports numpy: see store.evidence.
 
-    return compare(book.words("strategy"), book.returns, book.sides, book.days)
+    strategies, tickers = book.words("strategy"), book.words("ticker")
+    return compare(strategies, book.returns, book.sides, book.days, tickers)
 
 
 def _told(found: "Comparison") -> Compared:

@@ -158,7 +158,12 @@ def _score_evidence(score: Score, book: Book) -> "ScoreEvidence":
     columns = {name: book.numbers(f"{name}_score") for name in ("scanner", "ai")}
     recorded = sum(any(value is not None for value in column) for column in columns.values())
     return evidence_of(
-        book.outcomes, book.sides, book.days, columns[score], families=max(1, recorded)
+        book.outcomes,
+        book.sides,
+        book.days,
+        columns[score],
+        tickers=book.facts.get("ticker"),
+        families=max(1, recorded),
     )
 
 
