@@ -7,6 +7,7 @@ The SDK's own tool drops unknown arguments, quotes pydantic at the agent and wri
 answer down twice. So a question is a `Tool` with its own `run`; the rest is the SDK's.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from inspect import getdoc, signature
@@ -99,7 +100,8 @@ class Question(Tool):
         if unfit := [name for name, value in given.items() if is_unfit(value)]:
             raise ToolError(sentences(refused(name, given[name], known[name]) for name in unfit))
         try:
-            accepted = self.fn_metadata.validate_arguments(given)
+            model = self.fn_metadata.arg_model.model_validate(unpacked(given, known))
+            accepted: dict[str, Any] = model.model_dump_one_level()
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False)
         else:
@@ -118,6 +120,21 @@ class Question(Tool):
 def questions(queries: Iterable[Query], read: Read) -> list[Tool]:
     """Every query as a tool, in the order given."""
     return [Question.about(query, read) for query in queries]
+
+
+def unpacked(given: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Lists that come as the text of JSON, as some hosts send them. Nothing else is read so:
+    the SDK would, and a strategy named null would be none."""
+
+    def read(name: str, value: Any) -> Any:
+        if known[name].get("type") != "array" or not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+
+    return {name: read(name, value) for name, value in given.items()}
 
 
 def is_blank(value: object) -> bool:
@@ -167,7 +184,12 @@ def wanted(schema: dict[str, Any]) -> str:
         return f"{', '.join(others)} or {last}" if others else last
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    kinds = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "array": "a list of texts",
+    }
     kind = kinds.get(schema.get("type", ""), "text")
     if kind == "text" and "maxLength" in schema:
         return f"text of at most {schema['maxLength']} characters"

@@ -195,14 +195,17 @@ def wilson(
         return None
     if deff < 1:
         raise ValueError(f"deff {deff} is below 1.")
+    interval = score_interval(wins / n, n / deff, confidence)
+    return Interval(interval.low if wins else 0.0, interval.high if losses else 1.0)
+
+
+def score_interval(rate: float, n_eff: float, confidence: float = RATE_CONFIDENCE) -> Interval:
+    """Wilson's interval of a rate seen in `n_eff` independent trades (above 0, any fraction)."""
     z2 = normal_quantile((1 + confidence) / 2) ** 2
-    rate, n_eff = wins / n, n / deff
     centre = (rate + z2 / (2 * n_eff)) / (1 + z2 / n_eff)
     half = sqrt(z2 * (rate * (1 - rate) + z2 / (4 * n_eff)) / n_eff) / (1 + z2 / n_eff)
     # Rounding alone could push a bound past the rate or out of [0, 1].
-    low = max(0.0, min(centre - half, rate)) if wins else 0.0
-    high = min(1.0, max(centre + half, rate)) if losses else 1.0
-    return Interval(low, high)
+    return Interval(max(0.0, min(centre - half, rate)), min(1.0, max(centre + half, rate)))
 
 
 def mean_interval(

@@ -71,7 +71,8 @@ def generate(folder: Path, seed: int, histories: int) -> None:
 @click.option("--workers", type=int, default=WORKERS, show_default=True)
 def claims(folder: Path, out: Path, workers: int) -> None:
     """Write what is claimed of every CSV file in FOLDER into OUT, a line of JSON each."""
-    paths, refused = sorted(folder.glob("*.csv")), []
+    paths = [path for path in sorted(folder.glob("*.csv")) if path.is_file()]
+    refused = []
     with out.open("w") as lines, ProcessPoolExecutor(workers) as pool:
         results = pool.map(_claims_or_why_not, paths, chunksize=4)
         for found in track(results, total=len(paths), console=Console(stderr=True)):
@@ -102,7 +103,7 @@ def score_folder(folder: Path, workers: int, intervals: int, seed: int) -> None:
     cells: dict[tuple[str, int], list[Scored]] = defaultdict(list)
     for one in scored:
         cells[one.kind, one.n].append(one)
-    console = Console(width=120)
+    console = Console(width=130)
     console.print(_claims_table(cells))
     _pooled(console, scored)
     table = Table("interval", "n", "samples", "holds the truth", "wholly above it")

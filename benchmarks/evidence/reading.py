@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 Row = Mapping[str, str]
 
 MULTIPLIER = 100
+SCORES = ("scanner_score", "ai_score")
 KINDS = {"CALL": "CALL", "PUT": "PUT"}
 WAYS = {"long": "long", "short": "short"}
 EPOCH = date(1970, 1, 1).toordinal()
@@ -35,7 +37,10 @@ def read_book(path: Path) -> Book:
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
             raise UnreadableError(f"{path.name}: no column {', '.join(missing)}")
-        trades = [_trade(path, reader.line_num, row) for row in reader]
+        try:
+            trades = [_trade(path, reader.line_num, row) for row in reader]
+        except UnicodeDecodeError:
+            raise UnreadableError(f"{path.name} is no UTF-8 text") from None
     trades.sort(key=lambda trade: trade["entered"])  # Ties stay in the order of the file.
     names = [name for name in (trades[0] if trades else ()) if name not in NOT_FACTS]
     return Book(
@@ -48,6 +53,13 @@ def read_book(path: Path) -> Book:
 
 
 NOT_FACTS = ("entered", "outcome", "return", "side")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _trade(path: Path, line: int, row: Row) -> dict[str, Any]:
@@ -63,7 +75,7 @@ def _trade(path: Path, line: int, row: Row) -> dict[str, Any]:
             ) from None
 
     def number(name: str) -> float:
-        return read(name, float, "a number")
+        return read(name, _finite, "a number")
 
     def number_or_none(name: str) -> float | None:
         return number(name) if row[name].strip() else None
@@ -88,6 +100,11 @@ def _trade(path: Path, line: int, row: Row) -> dict[str, Any]:
         "hour": f"{entered.hour:02d}",
         FREE + "market_regime": row["market_regime"].strip() or None,
     }
+    for name in SCORES:
+        if facts[name] is not None and not 0 <= number(name) <= 100:
+            raise UnreadableError(
+                f"{path.name}, line {line}: {name} is {row[name]}; 0 to 100 is accepted"
+            )
     return {
         "entered": entered,
         "outcome": (pnl > 0) - (pnl < 0),

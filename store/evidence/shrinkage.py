@@ -45,11 +45,6 @@ def shrunk(lifts: Any, errors: Any, mixture: Weights) -> Floats:
     return kept * lift  # type: ignore[no-any-return]
 
 
-def spread_variance(mixture: Weights) -> float:
-    """Variance of the true lifts."""
-    return sum(weight * sd**2 for weight, sd in zip(mixture, SPREADS, strict=True))
-
-
 def _shares(weights: Floats, lift: Floats, variance: Floats) -> Floats:
     """How likely each lift came from each spread: spreads x lifts, columns adding up to 1."""
     total = np.array(SPREADS)[:, None] ** 2 + variance

@@ -146,13 +146,23 @@ def _faded(verdict: Verdict, family: Verdicts) -> str:
 
 
 def _loses_money(verdict: Verdict, family: Verdicts) -> str:
-    return f"Wins more often but loses on average ({_money(verdict)}). Do not treat as an edge."
+    return (
+        f"{_wins(verdict, 'more')} but loses on average ({_money(verdict)})."
+        " Do not treat as an edge."
+    )
 
 
 def _makes_money(verdict: Verdict, family: Verdicts) -> str:
     return (
-        f"Wins less often but does not lose on average ({_money(verdict)}). No reason to avoid it."
+        f"{_wins(verdict, 'less')} but does not lose on average ({_money(verdict)})."
+        " No reason to avoid it."
     )
+
+
+def _wins(verdict: Verdict, how: str) -> str:
+    """Hedged where luck may well be why it wins more, or less, often."""
+    likely = (verdict.p_adjusted or 0.0) <= ALPHA
+    return f"Wins {how} often" if likely else f"May win {how} often (a hint, not evidence)"
 
 
 def nothing_yet(verdict: Verdict | None, family: Verdicts) -> str:

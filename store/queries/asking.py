@@ -81,6 +81,12 @@ class Asked:
         return self.book.sums if self.book else Sums()
 
     @property
+    def mode(self) -> str:
+        """The mode of the book in words."""
+        mode = self.book.mode if self.book else ""
+        return "live and paper" if mode == "all" else mode
+
+    @property
     def evidence(self) -> Evidence:
         """What may be said at all; a question that makes claims has its own tiers."""
         if self.book is None or not self.book.sums.n:
@@ -93,7 +99,7 @@ class Asked:
             return ""
         return (
             f" Evidence: insufficient ({self.book.book_n} of {ENOUGH} closed trades in the"
-            f" {self.book.mode} book)."
+            f" {self.mode} book)."
         )
 
     def scope(self) -> Scope:

@@ -1,42 +1,51 @@
 """What does history say about a trade that is about to be taken?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from math import inf
-from typing import Annotated, Any
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
-from store.evidence.grid import BANDED, GRID, Condition, Value
-from store.evidence.setups import Estimate, Level, estimate
-from store.evidence.verdicts import CLAIMS, RANKS, Verdict, Verdicts, sentence
-from store.models import Trade
+from store.errors import Invalid
+from store.evidence.grid import BANDED, FREE, Condition, Value
+from store.evidence.verdicts import CLAIMS, RANKS, REFUSED, Verdict, Verdicts, order, sentence
 from store.queries.answer import Answer, Evidence, MoneyOrNone, Optional, Part, Rate, Ratio
 from store.queries.asking import Asked, ask
+from store.queries.books import Whole, closed_trades
 from store.queries.filters import NONE, Filters, question
 from store.queries.get_best_entry_conditions import evidence_of
-from store.queries.summing import summed, sums_of
+from store.queries.likeness import (
+    SAID,
+    STRATEGY,
+    TICKER,
+    WHOLE,
+    Step,
+    inside,
+    levels,
+    nested,
+    steps_of,
+)
+from store.queries.summing import sums_of
 from store.stats import Sums, design_effect
 from store.vocabulary import name_key
 
+if TYPE_CHECKING:
+    from store.evidence.setups import Estimate
+
 SHOWN = 5
-# From the whole book inward: what each level asks of a trade, beside what the one before did.
-LEVELS = (
-    ("strategy", ("strategy",)),
-    ("ticker", ("ticker",)),
-    ("exact", ("structure", "option_type", *BANDED)),
-)
-FACTS = tuple(fact for _, facts in LEVELS for fact in facts)
-SAID = {"abs_delta": "delta"}  # What a fact is called by who asks.
+FACTS_MAX = 20
+WORDS = ("strategy", "ticker", "structure", "option_type")
 
 Points = Annotated[float, Field(ge=0, le=100)] | NONE
 Delta = Annotated[float, Field(ge=-1, le=1)] | NONE
 Volatility = Annotated[float, Field(ge=0, le=100, description="0.3 = 30 %")] | NONE
 Days = Annotated[int, Field(ge=0, le=10_000)] | NONE
+Named = Annotated[list[str], Field(description="Recorded facts, each name=value")] | NONE
 
 
 class LikeIt(Part):
@@ -68,6 +77,7 @@ class Carries(Part):
     n: int
     shrunk_win_rate: Ratio
     rest_win_rate: Ratio
+    mean_return: Ratio
     sentence: str
 
 
@@ -76,6 +86,8 @@ class SetupChecked(Answer):
     levels: list[LikeIt]
     evidence_for: list[Carries]
     evidence_against: list[Carries]
+    no_evidence: list[Carries] = Field(description="Stood out, but lost money or faded")
+    unseen: Optional[list[str]] = Field(description="No closed trade has it")
     missing: list[str]
 
 
@@ -88,42 +100,43 @@ async def check_setup(
     delta: Delta = None,
     iv: Volatility = None,
     dte: Days = None,
+    conditions: Named = None,
 ) -> SetupChecked:
     """What history says about a trade about to be taken: closed trades like it, from exact
     match to the whole book, one shrunk win rate, and which of its conditions carry evidence
     for or against. Give what is known. It gives no advice."""
-    given = _given(filters, scanner_score, ai_score, delta, iv, dte)
-    steps = _steps(given, filters, user_of(session))
-    asked = await ask(session, Filters(mode=filters.mode), lambda facts: _levels(steps, facts))
+    numbers = {
+        "scanner_score": scanner_score,
+        "ai_score": ai_score,
+        "abs_delta": None if delta is None else abs(delta),
+        "iv": iv,
+        "dte": dte,
+    }
+    given = _given(filters, numbers, conditions or [])
+    steps = steps_of(given, filters, user_of(session))
+    asked = await ask(session, Filters(mode=filters.mode), partial(levels, steps))
+    sums = {row.own_level: sums_of(row, "own_") for row in asked.rows}
     best = await evidence_of(session, asked, avoid=False)
     worst = await evidence_of(session, asked, avoid=True)
-    sums = {row.own_level: sums_of(row, "own_") for row in asked.rows}
-    groups = [sums.get(step.level, Sums()) for step in steps]
-    found = _estimate(groups, best)
-    carried = [_carried(family, given) for family in (best, worst)]
+    met = [*_met(best, given), *_met(worst, given)]
+    found = await _estimate(session, asked, steps, sums, met, best)
     return SetupChecked(
-        summary=_summary(asked, steps[-1].level, groups[-1], found, carried),
-        evidence=_evidence(asked, best, worst, given),
+        summary=_summary(asked, steps, sums, found, met),
+        evidence=_evidence(asked, met),
         scope=asked.scope(),
         provenance=asked.provenance(),
-        estimate=_shrunk(found),
-        levels=[
-            LikeIt(**{**vars(Rate.of(group)), "level": step.level, "matched": step.matched})
-            for step, group in zip(reversed(steps), reversed(groups), strict=True)
-        ],
-        evidence_for=carried[0],
-        evidence_against=carried[1],
+        estimate=None if found is None else _shrunk(found),
+        levels=[_like_it(step, sums) for step in reversed(steps)],
+        evidence_for=_told(one for one in met if one.carries and not one.family.avoid),
+        evidence_against=_told(one for one in met if one.carries and one.family.avoid),
+        no_evidence=_told(one for one in met if not one.carries),
+        unseen=_unseen(steps, sums) or None,
         missing=_missing(given, best, worst),
     )
 
 
 def _given(
-    filters: Filters,
-    scanner_score: float | None,
-    ai_score: float | None,
-    delta: float | None,
-    iv: float | None,
-    dte: int | None,
+    filters: Filters, numbers: Mapping[str, float | None], conditions: Sequence[str]
 ) -> dict[str, Value]:
     """What is known of the setup, by column of the grid."""
     facts: dict[str, Value] = {
@@ -131,116 +144,58 @@ def _given(
         "ticker": filters.ticker.strip().upper() if filters.ticker else None,
         "structure": name_key(filters.structure).replace(" ", "_") if filters.structure else None,
         "option_type": filters.option_type,
-        "scanner_score": scanner_score,
-        "ai_score": ai_score,
-        "abs_delta": None if delta is None else abs(delta),
-        "iv": iv,
-        "dte": dte,
+        **numbers,
     }
+    if len(conditions) > FACTS_MAX:
+        raise Invalid(f"conditions has {len(conditions)} facts; at most {FACTS_MAX} are accepted.")
+    for fact in conditions:
+        name, equals, value = (part.strip() for part in fact.partition("="))
+        if not (name and equals and value):
+            raise Invalid("A fact in conditions has no name or no value; name=value is accepted.")
+        facts[FREE + name.removeprefix(FREE)] = _number_or_word(value)
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _number_or_word(text: str) -> Value:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return float(number) if number.is_finite() else text
 
 
 # Trades like it, level by level.
 
 
-@dataclass(frozen=True)
-class Step:
-    """A level that asks for something more than the one before: all that is `matched`."""
-
-    level: str
-    matched: list[str]
-    predicates: list[ColumnElement[bool]]
+def _like_it(step: Step, sums: Mapping[str, Sums]) -> LikeIt:
+    rate = Rate.of(sums.get(step.level, Sums()))
+    return LikeIt(**{**vars(rate), "level": step.level, "matched": step.matched})
 
 
-def _steps(given: Mapping[str, Value], filters: Filters, user_id: int) -> list[Step]:
-    """From the whole book inward."""
-    steps = [Step("whole book", [], [])]
-    matched: list[str] = []
-    asked: list[ColumnElement[bool]] = []
-    for level, facts in LEVELS:
-        more = [fact for fact in facts if fact in given]
-        if not more:
-            continue
-        for fact in more:
-            asked = [*asked, *_alike(fact, given[fact], filters, user_id)]
-        matched = [*matched, *(SAID.get(fact, fact) for fact in more)]
-        steps.append(Step(level, matched, asked))
-    return steps
-
-
-def _alike(fact: str, value: Value, filters: Filters, user_id: int) -> list[ColumnElement[bool]]:
-    """The predicates of trades that have the same word, or a number in the same band."""
-    if fact not in BANDED:
-        named = Filters(**{fact: getattr(filters, fact)})
-        return named.matching(user_id, closed=True)
-    column: Any = func.abs(Trade.delta, type_=Trade.delta.type)
-    column = column if fact == "abs_delta" else getattr(Trade, fact)
-    band = _finest(fact, value)
-    ends = (None if end is None else _kept(fact, end) for end in (band.low, band.high))
-    low, high = ends
-    return [
-        column.is_not(None),
-        *([] if low is None else [column >= low]),
-        *([] if high is None else [column < high]),
-    ]
-
-
-def _kept(fact: str, end: float) -> Any:
-    return int(end) if fact == "dte" else Decimal(str(end))
-
-
-def _finest(fact: str, value: Value) -> Condition:
-    """The narrowest band that holds; the grid's thresholds are wider than its bands."""
-    holding = [band for band in GRID if band.column == fact and band.holds(value)]
-    return max(holding, key=lambda band: (band.low or 0.0, -(band.high or inf)))
-
-
-def _levels(steps: Sequence[Step], facts: Any) -> Select[Any]:
-    """Sums of each level."""
-    every = union_all(
-        *(
-            _level(step.level, summed([literal("all").label("every")], [*facts, *step.predicates]))
-            for step in steps
-        )
-    ).subquery("every")
-    place = func.row_number().over(order_by=every.c.level)
-    return select(place.label("position"), *every.c)
-
-
-def _level(name: str, sums: Select[Any]) -> Select[Any]:
-    own = sums.subquery()
-    return select(literal(name).label("level"), *own.c)
+def _unseen(steps: Sequence[Step], sums: Mapping[str, Sums]) -> list[str]:
+    named = [step.level for step in steps if step.level in (STRATEGY, TICKER)]
+    return [level for level in named if not sums.get(level, Sums()).n]
 
 
 # What it comes to.
 
 
-def _estimate(groups: Sequence[Sums], found: Verdicts) -> Estimate | None:
-    """`groups` from the whole book inward."""
-    from store.evidence.shrinkage import spread_variance  # Imports numpy: see store.evidence.
+@dataclass(frozen=True)
+class _Met:
+    """What stands out from luck and holds for this setup, as far as it is known."""
 
-    levels = [
-        Level(
-            wins=one.wins,
-            decided=one.wins + one.losses,
-            deff=design_effect(one.wins, one.losses, one.weeks, one.blocks) or 1.0,
-        )
-        for one in groups
-    ]
-    return estimate(levels, spread_variance(found.prior_weights))
+    verdict: Verdict
+    family: Verdicts
+
+    @property
+    def carries(self) -> bool:
+        """Evidence: neither lost money nor faded."""
+        return self.verdict.tier not in REFUSED
 
 
-def _shrunk(found: Estimate | None) -> Shrunk | None:
-    if found is None:
-        return None
-    interval = found.interval
-    return Shrunk(win_rate=found.win_rate, win_rate_low=interval.low, win_rate_high=interval.high)
-
-
-def _met(family: Verdicts, given: Mapping[str, Value]) -> list[Verdict]:
-    """What stands out from luck, and holds for this setup as far as it is known."""
+def _met(family: Verdicts, given: Mapping[str, Value]) -> list[_Met]:
     return [
-        verdict
+        _Met(verdict, family)
         for verdict in family.verdicts
         if verdict.tier != "insufficient" and all(_meets(part, given) for part in verdict.parts)
     ]
@@ -248,33 +203,73 @@ def _met(family: Verdicts, given: Mapping[str, Value]) -> list[Verdict]:
 
 def _meets(part: Condition, given: Mapping[str, Value]) -> bool:
     value = given.get(part.column)
-    if part.column == "strategy" and isinstance(value, str) and part.word is not None:
+    if part.column == STRATEGY and isinstance(value, str) and part.word is not None:
         return name_key(part.word) == name_key(value)
     return part.holds(value)
 
 
-def _carried(family: Verdicts, given: Mapping[str, Value]) -> list[Carries]:
+async def _estimate(
+    session: AsyncSession,
+    asked: Asked,
+    steps: Sequence[Step],
+    sums: Mapping[str, Sums],
+    met: Sequence[_Met],
+    family: Verdicts,
+) -> "Estimate | None":
+    """From the whole book inward, each level inside the one before: first the trades that
+    meet the strongest claim that the setup meets, for those are known to differ."""
+    from store.evidence.setups import Level, estimate  # Imports numpy: see store.evidence.
+
+    inward = nested(steps, _unseen(steps, sums))
+    claims = [one.verdict for one in met if one.verdict.tier in CLAIMS]
+    if claims and asked.book is not None:
+        user_id = user_of(session)
+        claim = [one for part in min(claims, key=order).parts for one in inside(part, user_id)]
+        inner = [Step(step.level, [], [*step.predicates, *claim]) for step in inward]
+        book = closed_trades(user_id, Whole(asked.book.mode, asked.book.currency))
+        rows = (await session.execute(levels(inner, book))).all()
+        by_level = {row.level: sums_of(row) for row in rows}
+        groups = [sums.get(WHOLE, Sums()), *(by_level.get(one.level, Sums()) for one in inward)]
+    else:
+        groups = [sums.get(one.level, Sums()) for one in inward]
+    return estimate(
+        [
+            Level(
+                wins=one.wins,
+                decided=one.wins + one.losses,
+                deff=design_effect(one.wins, one.losses, one.weeks, one.blocks) or 1.0,
+            )
+            for one in groups
+        ],
+        family.prior_weights,
+    )
+
+
+def _shrunk(found: "Estimate") -> Shrunk:
+    low, high = found.interval.low, found.interval.high
+    return Shrunk(win_rate=found.win_rate, win_rate_low=low, win_rate_high=high)
+
+
+def _told(met: Iterable[_Met]) -> list[Carries]:
     return [
         Carries(
-            condition=verdict.name,
-            tier=verdict.tier,
-            n=verdict.n,
-            shrunk_win_rate=verdict.shrunk_win_rate,
-            rest_win_rate=verdict.rest_win_rate,
-            sentence=sentence(verdict, family),
+            condition=one.verdict.name,
+            tier=one.verdict.tier,
+            n=one.verdict.n,
+            shrunk_win_rate=one.verdict.shrunk_win_rate,
+            rest_win_rate=one.verdict.rest_win_rate,
+            mean_return=one.verdict.mean_return,
+            sentence=sentence(one.verdict, one.family),
         )
-        for verdict in _met(family, given)[:SHOWN]
+        for one in islice(met, SHOWN)
     ]
 
 
-def _evidence(
-    asked: Asked, best: Verdicts, worst: Verdicts, given: Mapping[str, Value]
-) -> Evidence:
+def _evidence(asked: Asked, met: Sequence[_Met]) -> Evidence:
     """The highest tier among what this setup meets."""
-    tiers = [verdict.tier for family in (best, worst) for verdict in _met(family, given)]
-    if asked.evidence != "descriptive" or not tiers:
+    if asked.evidence != "descriptive" or not met:
         return asked.evidence
-    return min(tiers, key=RANKS.__getitem__)
+    return min((one.verdict.tier for one in met), key=RANKS.__getitem__)
 
 
 def _missing(given: Mapping[str, Value], *families: Verdicts) -> list[str]:
@@ -286,24 +281,30 @@ def _missing(given: Mapping[str, Value], *families: Verdicts) -> list[str]:
         if verdict.tier in CLAIMS
         for part in verdict.parts
     ]
-    names = dict.fromkeys([*FACTS, *claimed])
+    names = dict.fromkeys([*WORDS, *BANDED, *claimed])
     return [SAID.get(name, name) for name in names if name not in given]
 
 
 def _summary(
     asked: Asked,
-    nearest: str,
-    sums: Sums,
-    found: Estimate | None,
-    carried: Sequence[Sequence[Carries]],
+    steps: Sequence[Step],
+    sums: Mapping[str, Sums],
+    found: "Estimate | None",
+    met: Sequence[_Met],
 ) -> str:
     if found is None:
         return "No closed trades to compare with."
-    favour, against = map(len, carried)
+    nearest = steps[-1].level
+    claims = [one for one in met if one.verdict.tier in CLAIMS]
+    against = sum(one.family.avoid for one in claims)
+    refused = sum(not one.carries for one in met)
     low, high = found.interval.low, found.interval.high
+    unseen = " and ".join(_unseen(steps, sums))
     return (
-        f"Trades like this have won about {found.win_rate:.0%} (95% {low:.0%} to {high:.0%}), all"
-        f" levels together; nearest level ({nearest}): {Rate.of(sums).said()}. Conditions of it"
-        f" that stand out from luck: {favour} for, {against} against. What was, not a forecast"
-        f" and no advice.{asked.caveat}"
+        f"Trades like this: win rate about {found.win_rate:.0%} (95% {low:.0%} to {high:.0%}), all"
+        f" levels together; nearest ({nearest}): {Rate.of(sums.get(nearest, Sums())).said()}."
+        + (f" No closed trade has this {unseen}." if unseen else "")
+        + f" Claims about its conditions: {len(claims) - against} for, {against} against"
+        + (f"; {refused} lost money or faded" if refused else "")
+        + f". What was, not a forecast and no advice.{asked.caveat}"
     )

@@ -53,6 +53,13 @@ class Filters:
         for name in ("ticker", "strategy", "account", "structure"):
             if not storable(getattr(self, name) or ""):
                 raise Invalid(f"{name} has a NUL or a lone surrogate; plain text is accepted.")
+        limits = [day_or_moment(name, value) for name, value in self._limits()]
+        if len(limits) == 2 and type(limits[0]) is type(limits[1]) and limits[0] > limits[1]:
+            raise Invalid(f"since {self.since} is after until {self.until}.")
+
+    def _limits(self) -> list[tuple[str, str]]:
+        both = (("since", self.since), ("until", self.until))
+        return [(name, value) for name, value in both if value is not None]
 
     def said(self) -> dict[str, str]:
         """The filters as they are applied."""
@@ -89,9 +96,7 @@ class Filters:
 
     def _period(self, closed: bool) -> list[ColumnElement[bool]]:
         found = []
-        for name, value in (("since", self.since), ("until", self.until)):
-            if value is None:
-                continue
+        for name, value in self._limits():
             limit = day_or_moment(name, value)
             column: ColumnElement[Any]
             if isinstance(limit, datetime):

@@ -8,7 +8,7 @@ from sqlalchemy import Select, and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.evidence.book import Book
-from store.evidence.verdicts import CLAIMS, Tier, Verdict, Verdicts, sentence, visible
+from store.evidence.verdicts import CLAIMS, REFUSED, Tier, Verdict, Verdicts, sentence, visible
 from store.models import Trade
 from store.queries.answer import Answer, Evidence, Optional, Part, Rate, Ratio
 from store.queries.asking import Asked, ask, refuse_unknown
@@ -179,20 +179,25 @@ def _summary(asked: Asked, found: Verdicts) -> str:
     tiers = [verdict.tier for verdict in found.verdicts]
     claims, hints = sum(tier in CLAIMS for tier in tiers), tiers.count("suggestive")
     against = "losing" if found.avoid else "winning"
-    if claims or hints:
+    refused = sum(tier in REFUSED for tier in tiers)
+    if claims or hints or refused:
         confirmed = tiers.count("confirmed")
         said = (
             f"Conditions that go with {against}: {claims} supported ({confirmed} confirmed),"
-            f" {hints} suggestive."
+            f" {hints} suggestive"
+            + (f"; {refused} stood out but {_REFUSED[found.avoid]} or faded." if refused else ".")
         )
     else:
         said = (
             "Not enough evidence: nothing stands out from luck, which is not evidence of no edge."
         )
     return (
-        f"{said} {asked.sums.n} closed {asked.book.mode} trades, {found.checked} conditions"
+        f"{said} {asked.sums.n} closed {asked.mode} trades, {found.checked} conditions"
         f" checked. {visible(found)}{asked.caveat}"
     )
+
+
+_REFUSED = {False: "lost money", True: "made money"}
 
 
 def _found(verdict: Verdict, family: Verdicts) -> FoundCondition:

@@ -67,7 +67,7 @@ def _summary(asked: Asked) -> str:
     if asked.book is None:
         return "The store is empty."
     return (
-        f"{asked.sums.n} closed and {asked.book.open_n} open {asked.book.mode} trades;"
+        f"{asked.sums.n} closed and {asked.book.open_n} open {asked.mode} trades;"
         f" claims need {ENOUGH} closed.{asked.caveat}"
     )
 

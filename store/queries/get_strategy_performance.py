@@ -111,7 +111,7 @@ async def get_strategy_performance(
     strategies = None if alone else [_strategy_rate(row, found) for row in asked.rows]
     return StrategyPerformance(
         summary=_summary(asked, overall, found),
-        evidence=asked.evidence,
+        evidence="supported" if found and _better(found) else asked.evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
         overall=overall,
@@ -125,7 +125,7 @@ def _summary(asked: Asked, whole: Performance, found: "Comparison | None") -> st
         return "No closed trades match."
     return (
         f"{whole.wins} wins, {whole.losses} losses, {whole.breakevens} break-even in"
-        f" {whole.n} closed {asked.book.mode} trades: net {whole.net_pnl}"
+        f" {whole.n} closed {asked.mode} trades: net {whole.net_pnl}"
         f" {asked.book.currency}, {whole.said()}.{_best_said(found)}{asked.caveat}"
     )
 
@@ -138,9 +138,14 @@ def _best_said(found: "Comparison | None") -> str:
         if found.best_by_luck is None
         else f" luck alone would show a best mean return of {found.best_by_luck:+.1%} on risk;"
     )
-    better = sum(p is not None and p <= ALPHA for p in found.p_adjusted.values())
+    better = _better(found)
     said = f"{better or 'none'} stand{'' if better > 1 else 's'} out"
     return f" Of {found.compared} strategies compared{luck} {said} from the others."
+
+
+def _better(found: "Comparison") -> int:
+    """How many strategies stand out."""
+    return sum(p is not None and p <= ALPHA for p in found.p_adjusted.values())
 
 
 # The whole: what was asked for, taken together.

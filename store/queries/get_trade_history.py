@@ -93,7 +93,7 @@ def _summary(asked: Asked, totals: Totals, shown: int) -> str:
     if asked.book is None or not (totals.n or shown):
         return "No trades match."
     return (
-        f"{totals.n} closed {asked.book.mode} trades match: net {totals.net_pnl}"
+        f"{totals.n} closed {asked.mode} trades match: net {totals.net_pnl}"
         f" {asked.book.currency}, {totals.said()}; {shown} shown.{asked.caveat}"
     )
 

@@ -58,6 +58,7 @@ class Predictive(Part):
     """Whether the score tells wins from losses at all."""
 
     score_is_predictive: Literal["yes", "no", "unclear"]
+    p_adjusted: Ratio = Field(description="Of trend and bands, of every score")
     trend: Optional[str]
     trend_p: Ratio
     bands_p: Ratio = Field(description="Chi-square over the bands")
@@ -102,7 +103,7 @@ async def get_win_rate_by_score(
         summary=_summary(
             asked, score, min, max, Rate.of(inside), Rate.of(rest), verdict, predictive
         ),
-        evidence=asked.evidence,
+        evidence="supported" if _claims(asked, verdict, predictive) else asked.evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
         score=score,
@@ -115,6 +116,12 @@ async def get_win_rate_by_score(
         bands=_bands([groups.get(("band", low), Sums()) for low, _ in BANDS]),
         unscored=groups.get(("band", None), Sums()).n,
     )
+
+
+def _claims(asked: Asked, verdict: RangeVerdict, predictive: Predictive) -> bool:
+    """Whether something is said that goes beyond what was counted."""
+    claimed = verdict.verdict in ("better", "worse") or predictive.score_is_predictive == "yes"
+    return asked.evidence == "descriptive" and claimed
 
 
 def _by_score(score: Score, low: float, high: float, facts: Any) -> Select[Any]:
@@ -170,6 +177,7 @@ def _score_evidence(score: Score, book: Book) -> "ScoreEvidence":
 def _predictive(evidence: "ScoreEvidence") -> Predictive:
     return Predictive(
         score_is_predictive=evidence.predictive,
+        p_adjusted=evidence.p_adjusted,
         trend=evidence.direction,
         trend_p=evidence.trend_p,
         bands_p=evidence.bands_p,
@@ -204,24 +212,25 @@ def _summary(
         return "No closed trades match."
     if not inside.n + rest.n:
         return f"None of {asked.sums.n} closed trades carries a {score} score.{asked.caveat}"
-    return (
-        f"{score} score {low:g} to {high:g}: {inside.said()}; the rest: {rest.said()}."
-        f" {_VERDICTS[verdict.verdict]} {_PREDICTIVE[predictive.score_is_predictive]}"
-        f"{asked.caveat}"
-    )
+    asked_range = f"{score} score {low:g} to {high:g}: {inside.said()}"
+    compared = f"; the rest: {rest.said()}. {_VERDICTS[verdict.verdict]}" if rest.n else "."
+    return f"{asked_range}{compared} {_predictive_said(predictive)}{asked.caveat}"
+
+
+def _predictive_said(found: Predictive) -> str:
+    if found.score_is_predictive == "yes":
+        return (
+            "Whole book: the score goes with winning; the chance of this by luck is"
+            f" {found.p_adjusted:.1%}. Not a forecast."
+        )
+    if found.score_is_predictive == "no":
+        return "Whole book: the score does not tell wins from losses (AUC between .45 and .55)."
+    return "Whole book: whether the score predicts anything is unclear."
 
 
 _VERDICTS = {
-    "better": "In the whole book this range wins more often, beyond what the best of all ranges"
-    " would by luck.",
-    "worse": "In the whole book this range wins less often, beyond what the worst of all ranges"
-    " would by luck.",
-    "unclear": "In the whole book the difference is within what the best of all ranges shows by"
-    " luck.",
-    "too_few": "There are too few trades inside or outside this range to compare.",
-}
-_PREDICTIVE = {
-    "yes": "The score tells wins from losses.",
-    "no": "The score does not tell wins from losses.",
-    "unclear": "Whether the score predicts anything is unclear.",
+    "better": "Whole book: this range wins more often, beyond the best of all ranges by luck.",
+    "worse": "Whole book: this range wins less often, beyond the worst of all ranges by luck.",
+    "unclear": "Whole book: the difference is within what the best of all ranges shows by luck.",
+    "too_few": "Too few trades inside or outside this range to compare.",
 }

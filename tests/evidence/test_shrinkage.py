@@ -16,7 +16,6 @@ from store.evidence.shrinkage import (
     fitted,
     shrunk,
     shrunk_win_rate,
-    spread_variance,
 )
 from tests.evidence.oracles import em, posterior
 
@@ -79,7 +78,6 @@ def test_the_weights_add_up_to_one(seen: list[tuple[float, float]]) -> None:
 def test_where_nothing_was_seen_nothing_is_believed() -> None:
     assert fitted([], []) == NOTHING
     assert shrunk([], [], NOTHING).tolist() == []
-    assert spread_variance(NOTHING) == 0
 
 
 def test_without_any_spread_every_lift_is_worth_nothing() -> None:
@@ -110,13 +108,8 @@ def test_the_best_of_many_real_lifts_are_worth_what_is_left_of_them() -> None:
     best = lifts > np.quantile(lifts, 0.9)
     assert (lifts - true)[best].mean() > 0.08
     assert shrunk(lifts, errors, mixture)[best].mean() == pytest.approx(true[best].mean(), abs=0.02)
-    assert spread_variance(mixture) == pytest.approx(lifts.var() - 0.1**2, rel=0.15)
-
-
-def test_the_variance_of_the_true_lifts_is_the_weighted_one_of_the_spreads() -> None:
-    """.5 x .04^2 + .25 x .25^2 = .0008 + .015625"""
-    weights = (0.25, 0, 0, 0.5, 0, 0, 0, 0, 0.25)
-    assert spread_variance(weights) == pytest.approx(0.016425)
+    spread = sum(w * sd**2 for w, sd in zip(mixture, SPREADS, strict=True))
+    assert spread == pytest.approx(lifts.var() - 0.1**2, rel=0.15)
 
 
 # The win rate of any group.

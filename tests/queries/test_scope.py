@@ -11,7 +11,7 @@ from store.errors import Invalid
 from store.queries.get_trade_history import get_trade_history
 from tests.ledger import read as line
 from tests.ledger import record, trade
-from tests.server.asking import ask
+from tests.server.asking import ToolFailed, ask
 
 BOTH = """
     2026-01-05  AAPL  +10
@@ -246,3 +246,24 @@ async def test_a_list_of_open_trades_goes_by_entry_beside_the_closed_ones_that_m
 
     assert [one["number"] for one in answer["trades"]] == numbers
     assert answer["totals"]["n"] == closed
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("2026-02-01", "2026-01-01"), ("2026-01-05T15:00Z", "2026-01-05T14:59:59Z")],
+)
+async def test_a_period_that_ends_before_it_begins_is_refused(
+    store: Store, since: str, until: str
+) -> None:
+    with pytest.raises(ToolFailed, match=f"^since {since} is after until {until}"):
+        await ask(store, "get_strategy_performance", since=since, until=until)
+
+
+@pytest.mark.parametrize("word", ["null", "{}", "[1]", "true", "None"])
+async def test_a_strategy_may_be_named_by_any_word(store: Store, word: str) -> None:
+    """Nothing in an argument that is text is read as JSON."""
+    await record(store, f"2026-01-05 SPY +10 strategy '{word}'\n2026-01-06 SPY -10 strategy other")
+
+    answer = await ask(store, "get_strategy_performance", strategy=word)
+
+    assert answer["overall"]["n"] == 1

@@ -96,7 +96,9 @@ async def test_any_host_can_read_the_parameters(store: Store) -> None:
         assert tool.input_schema["type"] == "object"
         assert tool.input_schema["additionalProperties"] is False
         for parameter in tool.input_schema["properties"].values():
-            assert parameter["type"] in ("string", "integer", "number", "boolean")
+            assert parameter["type"] in ("string", "integer", "number", "boolean", "array")
+            if parameter["type"] == "array":
+                assert parameter["items"] == {"type": "string"}
             assert not {"$ref", "anyOf", "oneOf", "title", "properties"} & parameter.keys()
             assert parameter.get("default", "") is not None
 
@@ -224,7 +226,7 @@ async def test_a_bug_tells_the_agent_nothing_and_the_log_one_line(
 async def test_an_unknown_tool_is_a_protocol_error(store: Store, mode: Any) -> None:
     async with Client(build(store), mode=mode) as client:
         with pytest.raises(
-            MCPError, match=r"^Unknown tool: 'get_nothing'; known are get_"
+            MCPError, match=r"^Unknown tool: 'get_nothing'; known are check_setup"
         ) as refused:
             await client.session.call_tool("get_nothing", {})
 
