@@ -10,10 +10,11 @@ from store.evidence.grid import Value
 class Book:
     """Closed trades of one user, mode and currency in order of their day of entry.
 
-    outcomes: 1 win, 0 break-even, -1 loss. returns: net P&L on risk (1 = 100 %), None where
-    unknown. sides: 1 bullish, -1 bearish, 0 neutral. days: of entry in the market's zone,
-    counted from 1970-01-01, never falling. facts: what was known at entry, by column of
-    `grid`; nothing that came later has a place here.
+    outcomes: 1 win, 0 break-even, -1 loss. returns: net P&L on risk (1 = 100 %), on the
+    notional at entry where risk is unknown (`risked` says where it is known), None where
+    neither is. net_pnls: in currency. sides: 1 bullish, -1 bearish, 0 neutral. days: of entry
+    in the market's zone, counted from 1970-01-01, never falling. facts: what was known at
+    entry, by column of `grid`; nothing that came later has a place here.
     """
 
     outcomes: Sequence[int]
@@ -21,6 +22,8 @@ class Book:
     sides: Sequence[int]
     days: Sequence[int]
     facts: Mapping[str, Sequence[Value]]
+    risked: Sequence[bool] = ()
+    net_pnls: Sequence[float] = ()
 
     def __len__(self) -> int:
         return len(self.outcomes)
@@ -38,4 +41,12 @@ class Book:
     def first(self, n: int) -> "Book":
         """The first `n` trades."""
         facts = {name: values[:n] for name, values in self.facts.items()}
-        return Book(self.outcomes[:n], self.returns[:n], self.sides[:n], self.days[:n], facts)
+        return Book(
+            self.outcomes[:n],
+            self.returns[:n],
+            self.sides[:n],
+            self.days[:n],
+            facts,
+            self.risked[:n],
+            self.net_pnls[:n],
+        )

@@ -97,6 +97,7 @@ def _search(book: Book, grid: Sequence[Condition], avoid: bool) -> Verdicts:
         n_decided=len(sample),
         base_rate=_as_win_rate(sample.base, avoid) if len(sample) else None,
         prior_weights=mixture,
+        risk_known=sum(book.risked),
     )
 
 

@@ -78,7 +78,8 @@ class Verdicts:
     of five histories like this would show for a condition that holds for a quarter of the
     trades; None when not even the largest possible one could be seen yet. `reason` says why
     a whole book is insufficient. `prior_weights` (of `shrinkage.SPREADS`) and `base_rate`
-    shrink any other group's rate.
+    shrink any other group's rate. `risk_known` counts the trades whose return is on risk;
+    that of the others is on notional.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -90,6 +91,7 @@ class Verdicts:
     n_decided: int
     base_rate: float | None
     prior_weights: tuple[float, ...]
+    risk_known: int = 0
 
 
 def order(verdict: Verdict) -> tuple[int, float, float, str]:

@@ -11,10 +11,20 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, cast, func, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.columns import PRICE_DIGITS
+from store.columns import MONEY_DIGITS, PRICE_DIGITS
 from store.database import memory_of, user_of
 from store.evidence.book import Book
 from store.evidence.grid import FREE, WEEKDAYS, Value
@@ -82,6 +92,8 @@ async def read_book(session: AsyncSession, of: Whole) -> Book:
         returns=_numbers(column["return_on_risk"]),
         sides=[SIDES[word] for word in column["direction"]],
         days=column["day"],
+        risked=[bool(known) for known in column["risked"]],
+        net_pnls=[value / 10**MONEY_DIGITS for value in column["net_pnl"]],
         facts={**_facts(column), **_free(json.loads(row.free or "[]"), column["number"])},
     )
 
@@ -139,6 +151,8 @@ def _statement(session: AsyncSession, of: Whole) -> Select[Any]:
             Trade.return_on_risk, Trade.scanner_score, Trade.ai_score, Trade.delta, Trade.iv)),
         Trade.dte, Trade.strategy, Trade.structure, Trade.option_type, Trade.ticker,
         Trade.entry_weekday, Trade.entry_hour,
+        type_coerce(Trade.net_pnl, BigInteger).label("net_pnl"),
+        case((Trade.initial_risk.is_not(None), 1), else_=0).label("risked"),
     ]  # fmt: skip
     trades = select(*kept).where(*closed_trades(user_id, of)).cte("book")
     number = type_coerce(Condition.number, BigInteger)

@@ -58,6 +58,7 @@ class EntryConditions(Answer):
     ticker: Optional[OwnRate]
     conditions: list[FoundCondition]
     conditions_checked: int
+    risk_known: int = Field(description="Trades whose return is on risk; else on notional")
     smallest_visible_edge: Ratio = Field(description="Win rate; 80 % power, quarter of trades")
     reason: Optional[str]
 
@@ -87,6 +88,7 @@ async def get_best_entry_conditions(
         ticker=own,
         conditions=[_found(verdict, found) for verdict in found.verdicts[:limit]],
         conditions_checked=found.checked,
+        risk_known=found.risk_known,
         smallest_visible_edge=found.smallest_visible_edge,
         reason=found.reason,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 from sqlalchemy import BigInteger, Select, func, select, true, type_coerce
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 GROUPS = 12
 
 
+Basis = Literal["risk", "notional", "currency"]
+
+
 class Streak(Part):
     length: int
     chance: Ratio = Field(description="Of one at least as long, were trades independent")
@@ -79,10 +82,15 @@ class StrategyRate(Rate):
 
 
 class Compared(Part):
-    """Whether any strategy stands out from the others, on net P&L on risk."""
+    """Whether any strategy stands out from the others.
+
+    By net P&L on risk where every trade's is known, on notional where none's is; else in
+    currency, for risk and notional cannot be compared.
+    """
 
     strategies: int
-    best_by_luck: Ratio = Field(description="Mean return of the best, if all were alike")
+    basis: Basis
+    best_by_luck: Ratio = Field(description="Mean of the best, if all were alike; in basis")
     reason: Optional[str]
 
 
@@ -120,32 +128,33 @@ async def get_strategy_performance(
     )
 
 
-def _summary(asked: Asked, whole: Performance, found: "Comparison | None") -> str:
+def _summary(asked: Asked, whole: Performance, found: "_Found | None") -> str:
     if asked.book is None or not whole.n:
         return "No closed trades match."
     return (
         f"{whole.wins} wins, {whole.losses} losses, {whole.breakevens} break-even in"
         f" {whole.n} closed {asked.mode} trades: net {whole.net_pnl}"
-        f" {asked.book.currency}, {whole.said()}.{_best_said(found)}{asked.caveat}"
+        f" {asked.book.currency}, {whole.said()}.{_best_said(found, asked)}{asked.caveat}"
     )
 
 
-def _best_said(found: "Comparison | None") -> str:
-    if found is None or found.compared < 2:
+def _best_said(found: "_Found | None", asked: Asked) -> str:
+    if found is None or found.comparison.compared < 2:
         return ""
-    luck = (
-        ""
-        if found.best_by_luck is None
-        else f" luck alone would show a best mean return of {found.best_by_luck:+.1%} on risk;"
-    )
+    best, currency = found.comparison.best_by_luck, asked.book.currency if asked.book else ""
+    luck = ""
+    if best is not None:
+        much = f"{best:+.2f} {currency}" if found.basis == "currency" else f"{best:+.1%}"
+        on = "" if found.basis == "currency" else f" on {found.basis}"
+        luck = f" luck alone would show a best mean of {much}{on} a trade;"
     better = _better(found)
     said = f"{better or 'none'} stand{'' if better > 1 else 's'} out"
-    return f" Of {found.compared} strategies compared{luck} {said} from the others."
+    return f" Of {found.comparison.compared} strategies compared{luck} {said} from the others."
 
 
-def _better(found: "Comparison") -> int:
+def _better(found: "_Found") -> int:
     """How many strategies stand out."""
-    return sum(p is not None and p <= ALPHA for p in found.p_adjusted.values())
+    return sum(p is not None and p <= ALPHA for p in found.comparison.p_adjusted.values())
 
 
 # The whole: what was asked for, taken together.
@@ -264,7 +273,13 @@ def _compared(limit: int, facts: Any) -> Select[Any]:
     return select(*each.c, *own).select_from(each.join(whole, true()))
 
 
-async def _comparison(session: AsyncSession, asked: Asked) -> "Comparison | None":
+@dataclass(frozen=True)
+class _Found:
+    comparison: "Comparison"
+    basis: Basis
+
+
+async def _comparison(session: AsyncSession, asked: Asked) -> _Found | None:
     """Of all strategies of the whole book; None where filters leave a part of it, for a part
     that was picked first proves nothing."""
     if asked.book is None or asked.sums.n != asked.book.book_n:
@@ -273,23 +288,33 @@ async def _comparison(session: AsyncSession, asked: Asked) -> "Comparison | None
     return await worked_out(session, whole, asked.version, "strategies", _compare)
 
 
-def _compare(book: Book) -> "Comparison":
+def _compare(book: Book) -> _Found:
     from store.evidence.strategies import compare  # Imports numpy: see store.evidence.
 
+    known = sum(book.risked)
+    basis: Basis = "risk" if known == len(book) else "currency" if known else "notional"
+    values = book.net_pnls if basis == "currency" else book.returns
     strategies, tickers = book.words("strategy"), book.words("ticker")
-    return compare(strategies, book.returns, book.sides, book.days, tickers)
+    return _Found(compare(strategies, values, book.sides, book.days, tickers), basis)
 
 
-def _told(found: "Comparison") -> Compared:
-    return Compared(strategies=found.compared, best_by_luck=found.best_by_luck, reason=found.reason)
+def _told(found: _Found) -> Compared:
+    return Compared(
+        strategies=found.comparison.compared,
+        basis=found.basis,
+        best_by_luck=found.comparison.best_by_luck,
+        reason=found.comparison.reason,
+    )
 
 
-def _strategy_rate(row: Any, found: "Comparison | None") -> StrategyRate:
+def _strategy_rate(row: Any, found: "_Found | None") -> StrategyRate:
     total = Totals.of(sums_of(row, "own_"))
     name = row.own_strategy
     return StrategyRate(
         **vars(total),
         strategy=name,
-        mean_return=found.mean_return.get(name) if found else None,
-        p_adjusted=found.p_adjusted.get(name) if found else None,
+        mean_return=found.comparison.mean_return.get(name)
+        if found and found.basis != "currency"
+        else None,
+        p_adjusted=found.comparison.p_adjusted.get(name) if found else None,
     )

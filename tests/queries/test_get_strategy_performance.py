@@ -379,3 +379,40 @@ async def test_money_made_without_paying_for_its_risk_is_flagged(store: Store) -
     assert overall["net_pnl"] == "40.00"
     assert overall["return_on_risk"] == pytest.approx((0.05 - 0.2 * 3) / 4)
     assert overall["signs_disagree"] is True
+
+
+async def test_strategies_are_compared_in_money_where_risk_is_known_of_some_only(
+    store: Store,
+) -> None:
+    """The same prices and odds; only one has stops, and on risk would look far better."""
+    chance, start, lines = random.Random(3), date(2025, 1, 6), []
+    for i in range(180):
+        style = ("stopped", "free", "loose")[i % 3]
+        net = chance.choice(["+50", "+20", "-30"])
+        stop = " stop 99" if style == "stopped" else ""
+        lines.append(f"{start + timedelta(days=i)} SPY {net} strategy {style}{stop}")
+    await record(store, "\n".join(lines))
+
+    answer = await ask(store, "get_strategy_performance")
+
+    assert answer["comparison"]["basis"] == "currency"
+    assert "USD a trade; none stands out" in answer["summary"]
+    assert {one["mean_return"] for one in answer["strategies"]} == {None}
+
+
+@pytest.mark.parametrize(("stop", "basis"), [(" stop 95", "risk"), ("", "notional")])
+async def test_strategies_are_compared_on_risk_or_else_on_notional(
+    store: Store, stop: str, basis: str
+) -> None:
+    lines = [
+        f"2026-{1 + i // 28:02d}-{1 + i % 28:02d} SPY {'+10' if i % 3 else '-10'}{stop}"
+        f" strategy {'odd' if i % 2 else 'even'}"
+        for i in range(60)
+    ]
+    await record(store, "\n".join(lines))
+
+    answer = await ask(store, "get_strategy_performance")
+    conditions = await ask(store, "get_best_entry_conditions")
+
+    assert answer["comparison"]["basis"] == basis
+    assert conditions["risk_known"] == (60 if stop else 0)
