@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
 from benchmarks.evidence.files import Truth, read_truth
 from benchmarks.evidence.histories import KINDS_WITHOUT_EDGE
@@ -45,8 +47,10 @@ class Scored:
 
 def score(folder: Path, workers: int) -> list[Scored]:
     """Every history of a folder that `generate` made, in parallel."""
+    truths = list(read_truth(folder))
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(partial(score_one, folder), read_truth(folder), chunksize=8))
+        scored = pool.map(partial(score_one, folder), truths, chunksize=8)
+        return list(track(scored, total=len(truths), console=Console(stderr=True)))
 
 
 def score_one(folder: Path, truth: Truth) -> Scored:
