@@ -32,18 +32,31 @@ def finest_shared(one: int, other: int) -> int | None:
     return None
 
 
+def finest_with_ticker(
+    one: int, other: int, day: Sequence[int], ticker: Sequence[str]
+) -> int | None:
+    """0 for a ticker's day, then 1 to 3 for what `finest_shared` calls 0 to 2."""
+    level = finest_shared(day[one], day[other])
+    if level == 0 and ticker[one] == ticker[other]:
+        return 0
+    return None if level is None else level + 1
+
+
 def correlations(
-    y: Sequence[float], s: Sequence[int], days: Sequence[int]
+    y: Sequence[float],
+    s: Sequence[int],
+    days: Sequence[int],
+    tickers: Sequence[str] | None = None,
 ) -> list[tuple[float, float]]:
     """Unsigned and signed, by level, of the pairs that share it and nothing finer."""
-    n = len(y)
+    n, levels = len(y), 3 if tickers is None else 4
     error = np.array(y) - np.mean(y)
     scale = float(np.mean(error**2))
-    rows: list[list[tuple[float, float]]] = [[], [], []]
-    targets: list[list[float]] = [[], [], []]
+    rows: list[list[tuple[float, float]]] = [[] for _ in range(levels)]
+    targets: list[list[float]] = [[] for _ in range(levels)]
     for i in range(n):
         for j in range(n):
-            level = finest_shared(days[i], days[j])
+            level = _level(i, j, days, tickers)
             if i != j and level is not None:
                 rows[level].append((1.0, float(s[i] * s[j])))
                 product = error[i] * error[j] / scale + 1 / (n - 1) if scale else 0.0
@@ -63,12 +76,20 @@ def _fit(rows: list[tuple[float, float]], targets: list[float]) -> tuple[float, 
     return max(0.0, float(u)), max(0.0, float(v))
 
 
-def correlation_matrix(s: Sequence[int], days: Sequence[int], model: Any) -> Floats:
+def _level(one: int, other: int, days: Sequence[int], tickers: Sequence[str] | None) -> int | None:
+    if tickers is None:
+        return finest_shared(days[one], days[other])
+    return finest_with_ticker(one, other, days, tickers)
+
+
+def correlation_matrix(
+    s: Sequence[int], days: Sequence[int], model: Any, tickers: Sequence[str] | None = None
+) -> Floats:
     n = len(s)
     r = np.eye(n)
     for i in range(n):
         for j in range(n):
-            level = finest_shared(days[i], days[j])
+            level = _level(i, j, days, tickers)
             if i != j and level is not None:
                 r[i, j] = model[level][0] + model[level][1] * s[i] * s[j]
     return r

@@ -903,3 +903,14 @@ def test_no_stored_text_reaches_the_reader_of_a_sentence() -> None:
         told = sentence(only(found), found)
         assert not {"ignore", "buy", "{n}", "strategy"} & set(told.split())
         assert "strategy" not in told
+
+
+@pytest.mark.parametrize(("weeks", "reason"), [(4, "trades of fewer than 5 weeks"), (5, None)])
+def test_trades_of_a_few_weeks_make_no_claim(weeks: int, reason: str | None) -> None:
+    """They could all share one mood of the market, and nothing would show it."""
+    lots = Lot(X, 30, 5), Lot({}, 15, 40)
+    book = book_of(*lots)
+    few = replace(book, days=[7 * (k * weeks // len(book)) for k in range(len(book))])
+    found = judge(few)
+    assert found.reason == reason
+    assert (only(found).tier == "insufficient") is (reason is not None)

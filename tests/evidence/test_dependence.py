@@ -247,6 +247,57 @@ def test_the_design_effect_finds_the_correlation_that_was_put_in() -> None:
     assert np.mean(effects) == pytest.approx(2, abs=0.1)
 
 
+# Tickers.
+
+
+TICKERS = st.lists(st.sampled_from("ABC"), min_size=30, max_size=30)
+
+
+@given(trades(), TICKERS)
+def test_a_tickers_trades_of_a_day_have_a_correlation_of_their_own(
+    given_trades: Trades, names: list[str]
+) -> None:
+    y, s, days = given_trades
+    tickers = names[: len(y)]
+    expected = correlations(y, s, days, tickers)
+    found = model_of(dependence_of(y, s, days, tickers))
+    assert found == [pytest.approx(one, abs=1e-9) for one in expected]
+
+
+@given(trades(), TICKERS, st.integers(0, 10**6))
+def test_the_quadratic_form_holds_with_tickers_in_whatever_order_of_the_day(
+    given_trades: Trades, names: list[str], seed: int
+) -> None:
+    y, s, days = given_trades
+    tickers = names[: len(y)]
+    held = np.random.default_rng(seed).random((len(y), 2)) < [0.5, 0.2]
+    found = dependence_of(y, s, days, tickers)
+    matrix = correlation_matrix(s, days, model_of(found), tickers)
+    expected = [design_effect(a, matrix) for a in held.T.astype(float)]
+    assert found.design_effects(held) == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_signal_in_three_orders_counts_once() -> None:
+    """Four tickers a day, each bought three times with one outcome, days far apart: a
+    condition of whole signals has a design effect of 3, a little more for the mean that is
+    taken from the same trades; by days alone it would be near 1."""
+    rng = np.random.default_rng(3)
+    signals = rng.random(200) < 0.5
+    y, days = np.repeat(signals, 3).astype(np.float64), np.repeat(np.arange(200) // 4 * 28, 3)
+    tickers = [f"T{k % 4}" for k in range(200) for _ in range(3)]
+    held = np.repeat(rng.random(200) < 0.3, 3)[:, None]
+    whole = dependence_of(y, np.ones(600), days, tickers).design_effects(held)
+    days_only = dependence_of(y, np.ones(600), days).design_effects(held)
+    assert whole[0] == pytest.approx(3.0, abs=0.05)
+    assert days_only[0] < 2.0
+
+
+def test_unknown_tickers_are_one() -> None:
+    y, days = [1.0, 1.0, 0.0, 0.0] * 5, [28 * (k // 2) for k in range(20)]
+    named, unnamed = (dependence_of(y, [1] * 20, days, [name] * 20) for name in ("A", None))
+    assert model_of(named) == model_of(unnamed)
+
+
 # Clusters of one condition.
 
 

@@ -471,3 +471,37 @@ def test_a_band_without_trades_has_no_fit() -> None:
     """30/60 and 10/40 pool to 40/100; the empty band between them stays empty."""
     assert isotonic([30, 0, 10, 9], [60, 0, 40, 10]) == [0.4, None, 0.4, 0.9]
     assert isotonic([0, 0], [0, 0]) == [None, None]
+
+
+@pytest.mark.parametrize(("weeks", "reason"), [(4, "trades of fewer than 5 weeks"), (5, None)])
+def test_trades_of_a_few_weeks_say_nothing_of_a_score(weeks: int, reason: str | None) -> None:
+    rows = [(40.0 + k % 60, k % 60 > 30) for k in range(120)]
+    found = evidence_of(
+        [1 if won else -1 for _, won in rows],
+        [1] * 120,
+        [7 * (k * weeks // 120) for k in range(120)],
+        [score for score, _ in rows],
+    )
+    assert found.reason == reason
+    assert (found.predictive == "yes") is (reason is None)
+
+
+def test_a_score_is_held_against_every_score_that_could_have_been_asked_about() -> None:
+    """p_adjusted is the smaller of trend and bands, twice, for each of the scores; at .05 it
+    decides. Found here: a trend whose p is between .05 / 4 and .05 / 2."""
+    rng = np.random.default_rng(12)
+    for _ in range(400):
+        score = rng.integers(0, 101, 80).astype(float).tolist()
+        won = (rng.random(80) < 0.35 + 0.003 * np.array(score)).tolist()
+        columns = [1 if one else -1 for one in won], [1] * 80, [APART * k for k in range(80)], score
+        one, two = (evidence_of(*columns, families=k) for k in (1, 2))
+        assert one.trend_p is not None
+        assert one.bands_p is not None
+        smaller = min(one.trend_p, one.bands_p)
+        assert one.p_adjusted == pytest.approx(min(1.0, 2 * smaller))
+        assert two.p_adjusted == pytest.approx(min(1.0, 4 * smaller))
+        if 0.0125 < smaller < 0.025:
+            assert (one.predictive, two.predictive) == ("yes", "unclear")
+            break
+    else:
+        pytest.fail("no such trend was drawn")

@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -389,3 +390,31 @@ def test_kelly_stays_within_its_bounds_and_needs_a_shown_edge(cents: list[int]) 
     if found.fraction:
         assert low is not None
         assert low > 0
+
+
+@pytest.mark.parametrize(("weeks", "reason"), [(4, "trades of fewer than 5 weeks"), (5, None)])
+def test_strategies_of_a_few_weeks_are_not_told_apart(weeks: int, reason: str | None) -> None:
+    values = [0.5, -0.4, 0.7, -0.3] * 30
+    names = [("a", "b")[k // 2 % 2] for k in range(120)]
+    found = compare(names, values, [1] * 120, [7 * (k * weeks // 120) for k in range(120)])
+    assert found.reason == reason
+    assert (found.p_adjusted["a"] is None) is (reason is not None)
+
+
+def test_copies_of_a_trade_weigh_as_one() -> None:
+    """Every signal in three accounts: as likely luck as the signals alone, or nearly."""
+    rng = np.random.default_rng(5)
+    names = rng.choice(["a", "b", "c"], 60).tolist()
+    values = (rng.normal(0, 1, 60) + np.where(np.array(names) == "a", 0.5, 0)).tolist()
+    days = [28 * (k // 2) for k in range(60)]
+    tickers = [f"T{k % 2}" for k in range(60)]
+
+    def three(column: Sequence[Any]) -> list[Any]:
+        return [one for one in column for _ in range(3)]
+
+    alone = compare(names, values, [1] * 60, days, tickers)
+    copied = compare(three(names), three(values), [1] * 180, three(days), three(tickers))
+    naive = compare(three(names), three(values), [1] * 180, [28 * k for k in range(180)])
+    p_alone, p_copied, p_naive = (found.p_adjusted["a"] or 0.0 for found in (alone, copied, naive))
+    assert p_naive < p_alone / 3
+    assert p_copied == pytest.approx(p_alone, rel=0.4)
