@@ -131,7 +131,7 @@ def unpacked(given: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[st
             return value
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
 
     return {name: read(name, value) for name, value in given.items()}

@@ -58,7 +58,10 @@ async def put_account(session: AsyncSession, entry: AccountEntry) -> Account:
     account_id = await session.scalar(
         update(User)
         .where(User.user_id == user_id)
-        .values(last_account=User.last_account + 1)
+        .values(
+            last_account=User.last_account + 1,
+            ledger_version=User.ledger_version + 1,  # Answers name the zone of the accounts.
+        )
         .returning(User.last_account)
     )
     await session.execute(

@@ -77,7 +77,8 @@ class Store:
         user = int(self.settings.user_id if user_id is None else user_id)
         opening = self._opening(user, write=write)
         async with open_connection(self.engine, self.database, opening) as connection:
-            info = {"user_id": user, "memory": self.memory}
+            # What a writer has not committed yet is nothing to remember.
+            info = {"user_id": user, "memory": Memory() if write else self.memory}
             yield AsyncSession(connection, expire_on_commit=False, info=info)
             await commit(connection)
 

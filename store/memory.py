@@ -1,5 +1,6 @@
 """What a process remembers between questions: results, each good for one ledger version."""
 
+from asyncio import Event
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
@@ -8,7 +9,7 @@ ENTRIES = 256
 
 
 class Memory:
-    """The results used last, at most `ENTRIES`; a newer ledger version forgets an older one.
+    """The results used last, at most `ENTRIES`; under one key a newer version replaces an older.
 
     The version counts what a user has recorded, so that every replica that reads the same
     version gives the same answer, whatever it remembers.
@@ -16,6 +17,7 @@ class Memory:
 
     def __init__(self, entries: int = ENTRIES) -> None:
         self._entries = entries
+        self.busy: dict[Hashable, Event] = {}  # What is being worked out.
         self._known: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
 
     def get(self, key: Hashable, version: int) -> Any | None:

@@ -365,7 +365,9 @@ def kelly(sums: Sums, expectancy_low: Decimal | None) -> Kelly:
     standard error. Plugged in unshrunk, f over-bets by more than twice for one in four traders
     with a good edge at 60 trades (Baker & McHale 2013 on shrinking it).
 
-    `expectancy_low` is that of `measures`: None, or not above 0, gives 0.
+    `expectancy_low` is that of `measures`: None, or not above 0, gives 0. So does a mean that
+    is not above 0 once its error allows for trades that win and lose together (the design
+    effect of the win rate).
     """
     payoff = _payoff_ratio(sums)
     if sums.n == 0:
@@ -379,8 +381,9 @@ def kelly(sums: Sums, expectancy_low: Decimal | None) -> Kelly:
     full = kelly_full(sums.wins, sums.n, payoff)
     if full <= 0:
         return Kelly(0.0, "break-evens counted as losses leave no edge")
-    t_squared = _t_squared(sums)
-    if t_squared <= 1:
+    deff = design_effect(sums.wins, sums.losses, sums.weeks, sums.blocks) or 1.0
+    t_squared = _t_squared(sums) / deff
+    if t_squared <= normal_quantile((1 + MONEY_CONFIDENCE) / 2) ** 2:
         return Kelly(0.0, "expectancy is not shown to be above 0")
     return Kelly(min(KELLY_MAX, KELLY_SHARE * full * (1 - 1 / t_squared)))
 

@@ -126,3 +126,23 @@ async def test_a_user_without_trades_has_an_empty_store_beside_a_full_one(store:
 def test_every_question_is_asked_in_several_ways() -> None:
     """A new question joins this property by its parameters."""
     assert {name: len(asked(name)) >= 3 for name in QUERIES} == dict.fromkeys(QUERIES, True)
+
+
+async def test_what_is_remembered_for_one_user_is_told_to_no_other(store: Store) -> None:
+    """Two users at the same ledger version, asked the same, nothing forgotten in between."""
+    books = {1: "+10", OTHER: "-10"}
+    for user_id, net in books.items():
+        lines = [f"2026-{1 + i // 28:02d}-{1 + i % 28:02d} SPY {net}" for i in range(60)]
+        await record(store, "\n".join(lines), user_id=user_id)
+    for name in ("get_best_entry_conditions", "get_strategy_performance", "check_setup"):
+        found = {}
+        for _ in range(2):
+            for user_id in books:
+                async with store.read(user_id) as session:
+                    told = await QUERIES[name](session)
+                found[user_id] = told.model_dump(mode="json")
+        texts = [str(one).replace(one["provenance"]["as_of"], "") for one in found.values()]
+        assert texts[0] != texts[1], name
+    async with store.read(OTHER) as session:
+        answer = await QUERIES["get_best_entry_conditions"](session)
+    assert answer.model_dump()["overall"]["losses"] == 60

@@ -33,9 +33,6 @@ from benchmarks.evidence.histories import KINDS, KINDS_WITHOUT_EDGE, SIZES, hist
 from benchmarks.evidence.reading import UnreadableError
 from benchmarks.evidence.scoring import Scored, score
 
-# One process a core, one thread a process.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 WITH_SOMETHING = (200, 500, 2000)  # Sizes at which there is something to be found.
 FOLDER = click.Path(file_okay=False, path_type=Path)
 WORKERS = os.cpu_count() or 1

@@ -49,10 +49,12 @@ def read_book(path: Path) -> Book:
         sides=[trade["side"] for trade in trades],
         days=[trade["entered"].toordinal() - EPOCH for trade in trades],
         facts={name: [trade[name] for trade in trades] for name in names},
+        risked=[True] * len(trades),  # All returns are on the premium.
+        net_pnls=[trade["pnl"] for trade in trades],
     )
 
 
-NOT_FACTS = ("entered", "outcome", "return", "side")
+NOT_FACTS = ("entered", "pnl", "outcome", "return", "side")
 
 
 def _finite(text: str) -> float:
@@ -107,6 +109,7 @@ def _trade(path: Path, line: int, row: Row) -> dict[str, Any]:
             )
     return {
         "entered": entered,
+        "pnl": pnl,
         "outcome": (pnl > 0) - (pnl < 0),
         "return": pnl / premium if premium else None,
         "side": side,

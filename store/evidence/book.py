@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from store.evidence.grid import Value
+
+Basis = Literal["risk", "notional", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,13 @@ class Book:
     facts: Mapping[str, Sequence[Value]]
     risked: Sequence[bool] = ()
     net_pnls: Sequence[float] = ()
+
+    @property
+    def basis(self) -> Basis:
+        """What its returns are on; `mixed`: some on risk, others on notional."""
+        if all(self.risked):
+            return "risk"
+        return "mixed" if any(self.risked) else "notional"
 
     def __len__(self) -> int:
         return len(self.outcomes)

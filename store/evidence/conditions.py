@@ -52,8 +52,9 @@ def judge(book: Book, *, avoid: bool = False) -> Verdicts:
     needs max(8, 2 %) decided trades inside and as many outside to be tested; from 300 decided
     trades pairs of conditions are tested, too (15, 3 %). Conditions that hold for the same
     trades are one. The chance of any false claim in a history without an edge is at most
-    5 %, with or without a market that moves trades together. A claim that could already be
-    made after two thirds of the trades is confirmed.
+    5 %, with or without a market that moves trades together, as simulated
+    (`python -m benchmarks.evidence`). A claim that could already be made after two thirds of
+    the trades, by the same bands, is confirmed.
     """
     grid = conditions_of(book.facts)
     found = _search(book, grid, avoid)
@@ -98,6 +99,7 @@ def _search(book: Book, grid: Sequence[Condition], avoid: bool) -> Verdicts:
         base_rate=_as_win_rate(sample.base, avoid) if len(sample) else None,
         prior_weights=mixture,
         risk_known=sum(book.risked),
+        basis=book.basis,
     )
 
 
@@ -241,12 +243,12 @@ def _judged(
         interval = wilson(won, lost, design_effect(won, lost, weeks[k], blocks[k]) or 1.0)
         rest = (sample.total - tests.wins[k]) / (len(sample) - tests.sizes[k])
         earned = _Earned.of(returns[~np.isnan(returns)], won, lost)
-        elsewhere = _mean(sample.returns[~candidate.held])
+        pays = _mean(sample.earned[candidate.held]), _mean(sample.earned[~candidate.held])
         halves = Halves.of(sample, candidate.held, float(tests.deffs[k]))
         adjusted = float(chances.adjusted[k]) if chances else None
         verdict = Verdict(
             name=candidate.name,
-            tier=tier_of(adjusted, earned.mean, elsewhere, halves, candidate.is_direction, avoid),
+            tier=tier_of(adjusted, earned.mean, pays, halves, candidate.is_direction, avoid),
             is_direction=candidate.is_direction,
             n=len(outcomes),
             wins=won,
@@ -262,7 +264,6 @@ def _judged(
             mean_return=earned.mean,
             mean_return_low=earned.low,
             mean_return_high=earned.high,
-            rest_mean_return=elsewhere,
             early=None if halves is None else _as_win_rate(halves.early, avoid),
             recent=None if halves is None else _as_win_rate(halves.recent, avoid),
             also=candidate.also,

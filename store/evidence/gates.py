@@ -47,7 +47,7 @@ class Halves:
 def tier_of(
     p_adjusted: float | None,
     mean_return: float | None,
-    rest_mean_return: float | None,
+    pays: tuple[float | None, float | None],
     halves: Halves | None,
     is_direction: bool,
     avoid: bool,
@@ -55,10 +55,10 @@ def tier_of(
     """What may be claimed of a condition with this adjusted p; None: nothing was tested.
 
     Money first: a condition that wins more often but loses on average is no edge (`avoid`:
-    one that loses more often but earns is none to avoid), and one that earns no more than the
-    rest is a hint at most. Calls or puts, bullish or bearish
-    cannot be told from the market's own trend in one history, so they are hints at most; so
-    is what earned nobody knows how much.
+    one that loses more often but earns is none to avoid). One that earns no more than the
+    rest (`pays`: the means inside and outside) is a hint at most. So is what earned nobody
+    knows how much, and calls or puts, bullish or bearish: one history cannot tell them from
+    the market's own trend.
     """
     if p_adjusted is None or p_adjusted > HINT:
         return "insufficient"
@@ -68,13 +68,13 @@ def tier_of(
         return "loses_often_but_makes_money"
     if halves is not None and halves.faded:
         return "faded"
-    if is_direction or p_adjusted > ALPHA or not _pays(mean_return, rest_mean_return, avoid):
+    if is_direction or p_adjusted > ALPHA or mean_return is None or not _pays(*pays, avoid):
         return "suggestive"
     return "supported"
 
 
-def _pays(mean_return: float | None, rest_mean_return: float | None, avoid: bool) -> bool:
-    """Whether the condition is known to earn more than the rest (`avoid`: less)."""
-    if mean_return is None or rest_mean_return is None:
-        return mean_return is not None
-    return mean_return < rest_mean_return if avoid else mean_return > rest_mean_return
+def _pays(inside: float | None, outside: float | None, avoid: bool) -> bool:
+    """Whether the condition earns more than the rest (`avoid`: less), as far as is known."""
+    if inside is None or outside is None:
+        return True
+    return inside < outside if avoid else inside > outside

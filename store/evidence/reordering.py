@@ -13,7 +13,7 @@ TIE = 1e-9  # Difference that is only rounding.
 
 
 def drawdown_percentile(net_pnls: Sequence[float], times: int = REORDERINGS) -> float | None:
-    """Share of random orders of the same trades whose maximum drawdown is at least as deep.
+    """Chance that a random order of the same trades has a maximum drawdown as deep or deeper.
 
     `net_pnls` of closed trades in order of exit, in any unit, currency or millionths of it;
     the drawdown is `stats.drawdown_max`'s, peak starting at 0. A small share says that losses
@@ -30,7 +30,7 @@ def drawdown_percentile(net_pnls: Sequence[float], times: int = REORDERINGS) -> 
     deepest = float(_drawdowns(values[None, :])[0])
     reordered = permuted(values, times, seed_of(values))()
     as_deep = sum(int((_drawdowns(rows) <= deepest * (1 - TIE)).sum()) for rows in reordered)
-    return as_deep / times
+    return (1 + as_deep) / (times + 1)
 
 
 def _drawdowns(rows: Floats) -> Floats:

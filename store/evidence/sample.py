@@ -20,11 +20,13 @@ Ints = NDArray[np.int64]
 class Sample:
     """Closed trades in order of entry; `y`, `sides` and `days` run over the decided ones.
 
-    y is 1 for what is looked for: a win, or for `avoid` a loss.
+    y is 1 for what is looked for: a win, or for `avoid` a loss. `earned` is what trades can be
+    compared by: returns, or money where some returns are on risk and others on notional.
     """
 
     outcomes: Ints
     returns: Floats
+    earned: Floats
     decided: Bools
     y: Floats
     sides: Floats
@@ -34,10 +36,12 @@ class Sample:
     @classmethod
     def of(cls, book: Book, *, avoid: bool = False) -> "Sample":
         outcomes = np.asarray(book.outcomes, np.int64)
+        returns = np.array([np.nan if r is None else r for r in book.returns], float)
         decided = outcomes != 0
         return cls(
             outcomes=outcomes,
-            returns=np.array([np.nan if r is None else r for r in book.returns], float),
+            returns=returns,
+            earned=np.array(book.net_pnls, float) if book.basis == "mixed" else returns,
             decided=decided,
             y=(outcomes[decided] == (-1 if avoid else 1)).astype(float),
             sides=np.asarray(book.sides, float)[decided],

@@ -66,7 +66,7 @@ def compare(
     it is seen: premium sold 15 times without a loss yet would be called an edge. A strategy
     and its rest need 3 gains and 3 losses each, or p_adjusted is None; so it is in a book
     of fewer than 50 closed trades or 5 weeks. With strategies of 15 to 200 trades that differ
-    in spread and skew but not in mean, some p_adjusted is .05 or less in at most 5 % of books.
+    in spread and skew but not in mean, some p_adjusted was .05 or less in 2 to 4 % of books.
 
     best_by_luck is the mean over the same permutations of the best strategy's mean return
     (after the expected maximum of Bailey & Lopez de Prado 2014), any dependence set aside.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
+from store.evidence.book import Basis
 from store.evidence.grid import Condition
 
 Tier = Literal[
@@ -62,7 +63,6 @@ class Verdict:
     mean_return: float | None
     mean_return_low: float | None
     mean_return_high: float | None
-    rest_mean_return: float | None
     early: float | None
     recent: float | None
     also: tuple[str, ...] = ()
@@ -73,13 +73,13 @@ class Verdict:
 class Verdicts:
     """Every condition that was tested, what may be claimed first.
 
-    Ends are by adjusted p, p and name. `checked` counts conditions with enough trades inside
+    Ties are by adjusted p, p and name. `checked` counts conditions with enough trades inside
     and outside, pairs among them. `smallest_visible_edge` is the lift (a fraction) that four
     of five histories like this would show for a condition that holds for a quarter of the
     trades; None when not even the largest possible one could be seen yet. `reason` says why
     a whole book is insufficient. `prior_weights` (of `shrinkage.SPREADS`) and `base_rate`
     shrink any other group's rate. `risk_known` counts the trades whose return is on risk;
-    that of the others is on notional.
+    that of the others is on notional (`basis`).
     """
 
     verdicts: tuple[Verdict, ...]
@@ -92,6 +92,7 @@ class Verdicts:
     base_rate: float | None
     prior_weights: tuple[float, ...]
     risk_known: int = 0
+    basis: Basis = "risk"
 
 
 def order(verdict: Verdict) -> tuple[int, float, float, str]:
@@ -130,8 +131,7 @@ def _suggestive(verdict: Verdict, family: Verdicts) -> str:
     if (verdict.p_adjusted or 0.0) <= ALPHA:
         return (
             f"{'Loses' if family.avoid else 'Wins'} more often, but earns"
-            f" {'no less' if family.avoid else 'no more'} than the rest"
-            f" ({_money(verdict)}). Do not size on it."
+            f" {'no less' if family.avoid else 'no more'} than the rest. Do not size on it."
         )
     return (
         "Weak hint, not evidence: one in five edge-free traders would show something like it."
@@ -149,14 +149,14 @@ def _faded(verdict: Verdict, family: Verdicts) -> str:
 
 def _loses_money(verdict: Verdict, family: Verdicts) -> str:
     return (
-        f"{_wins(verdict, 'more')} but loses on average ({_money(verdict)})."
+        f"{_wins(verdict, 'more')} but loses on average ({_money(verdict, family)})."
         " Do not treat as an edge."
     )
 
 
 def _makes_money(verdict: Verdict, family: Verdicts) -> str:
     return (
-        f"{_wins(verdict, 'less')} but does not lose on average ({_money(verdict)})."
+        f"{_wins(verdict, 'less')} but does not lose on average ({_money(verdict, family)})."
         " No reason to avoid it."
     )
 
@@ -194,13 +194,16 @@ def visible(family: Verdicts) -> str:
     return f"Only an edge of about {points} would be visible yet."
 
 
-def _money(verdict: Verdict) -> str:
+def _money(verdict: Verdict, family: Verdicts) -> str:
     if verdict.mean_return is None:
-        return "an unknown share of risk"
-    mean = f"{verdict.mean_return:+.1%} of risk per trade"
+        return "how much is unknown"
+    mean = f"{verdict.mean_return:+.1%} of {_BASES[family.basis]} per trade"
     if verdict.mean_return_low is None or verdict.mean_return_high is None:
         return mean
     return f"{mean}, 90% {verdict.mean_return_low:+.1%} to {verdict.mean_return_high:+.1%}"
+
+
+_BASES = {"risk": "risk", "notional": "notional", "mixed": "risk or else notional"}
 
 
 def _percent(rate: float | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Row,
     Select,
     Text,
     case,
@@ -56,7 +57,8 @@ async def worked_out(
     """
 
     async def read_and_work() -> T:
-        return await asyncio.to_thread(work, await read_book(session, of))
+        row = (await session.execute(_statement(session, of))).one()
+        return await asyncio.to_thread(lambda: work(book_of(row)))
 
     return await remembered(session, version, (of, name), read_and_work)
 
@@ -64,24 +66,40 @@ async def worked_out(
 async def remembered(
     session: AsyncSession, version: int, key: Hashable, work: Callable[[], Awaitable[T]]
 ) -> T:
-    """What `work` gives, or gave since the user last recorded. `key` tells it from others."""
+    """What `work` gives, or gave since the user last recorded. `key` tells it from others.
+
+    Who asks while another works on the same waits for that one.
+    """
     memory, own = memory_of(session), (user_of(session), key)
-    known: T | None = memory.get(own, version)
-    if known is None:
-        known = await work()
-        memory.keep(own, version, known)
-    return known
+    while (known := memory.get(own, version)) is None:
+        if (busy := memory.busy.get((own, version))) is not None:
+            await busy.wait()
+            continue
+        done = memory.busy[own, version] = asyncio.Event()
+        try:
+            known = await work()
+            memory.keep(own, version, known)
+            break
+        finally:
+            del memory.busy[own, version]
+            done.set()
+    result: T = known
+    return result
 
 
 async def ledger_version(session: AsyncSession) -> int:
-    """How often the user has recorded something; nothing that is answered changes without."""
+    """How often the user has recorded something; no answer changes without."""
     found = select(User.ledger_version).where(User.user_id == user_of(session))
     return await session.scalar(found) or 0
 
 
 async def read_book(session: AsyncSession, of: Whole) -> Book:
     """The book in order of day of entry and number."""
-    row = (await session.execute(_statement(session, of))).one()
+    return book_of((await session.execute(_statement(session, of))).one())
+
+
+def book_of(row: Row[Any]) -> Book:
+    """The book in a row of JSON arrays."""
     columns = {name: json.loads(text or "[]") for name, text in row._mapping.items()
                if name != "free"}  # fmt: skip
     days, numbers = columns["day"], columns["number"]

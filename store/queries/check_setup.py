@@ -45,7 +45,7 @@ Points = Annotated[float, Field(ge=0, le=100)] | NONE
 Delta = Annotated[float, Field(ge=-1, le=1)] | NONE
 Volatility = Annotated[float, Field(ge=0, le=100, description="0.3 = 30 %")] | NONE
 Days = Annotated[int, Field(ge=0, le=10_000)] | NONE
-Named = Annotated[list[str], Field(description="Recorded facts, each name=value")] | NONE
+Named = Annotated[list[str], Field(description="Recorded facts, weekday, hour: name=value")] | NONE
 
 
 class LikeIt(Part):
@@ -152,8 +152,17 @@ def _given(
         name, equals, value = (part.strip() for part in fact.partition("="))
         if not (name and equals and value):
             raise Invalid("A fact in conditions has no name or no value; name=value is accepted.")
-        facts[FREE + name.removeprefix(FREE)] = _number_or_word(value)
+        facts.update([_fact(name, value)])
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _fact(name: str, value: str) -> tuple[str, Value]:
+    """A recorded fact, or the weekday or hour of entry, by its column of the grid."""
+    if name == "weekday":
+        return name, value.title()[:3]
+    if name == "hour":
+        return name, value.zfill(2)
+    return FREE + name.removeprefix(FREE), _number_or_word(value)
 
 
 def _number_or_word(text: str) -> Value:
@@ -266,10 +275,11 @@ def _told(met: Iterable[_Met]) -> list[Carries]:
 
 
 def _evidence(asked: Asked, met: Sequence[_Met]) -> Evidence:
-    """The highest tier among what this setup meets."""
-    if asked.evidence != "descriptive" or not met:
+    """The highest tier among the evidence for this setup."""
+    favour = [one.verdict.tier for one in met if one.carries and not one.family.avoid]
+    if asked.evidence != "descriptive" or not favour:
         return asked.evidence
-    return min((one.verdict.tier for one in met), key=RANKS.__getitem__)
+    return min(favour, key=RANKS.__getitem__)
 
 
 def _missing(given: Mapping[str, Value], *families: Verdicts) -> list[str]:
@@ -293,7 +303,7 @@ def _summary(
     met: Sequence[_Met],
 ) -> str:
     if found is None:
-        return "No closed trades to compare with."
+        return f"No decided trades to compare with.{asked.caveat}"
     nearest = steps[-1].level
     claims = [one for one in met if one.verdict.tier in CLAIMS]
     against = sum(one.family.avoid for one in claims)

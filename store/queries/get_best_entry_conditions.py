@@ -31,7 +31,7 @@ class FoundCondition(Part):
     shrunk_win_rate: Ratio = Field(description="After allowing for the choice")
     rest_win_rate: Ratio
     p_adjusted: Ratio
-    mean_return: Ratio = Field(description="Mean net P&L on risk")
+    mean_return: Ratio = Field(description="Mean net P&L on risk, else on notional")
     also: Optional[list[str]]
     sentence: Optional[str]
 
@@ -50,7 +50,7 @@ class OwnRate(Base):
     """What is asked for by name: its raw rate, and what that is worth beside the book's."""
 
     shrunk_win_rate: Ratio
-    tier: str
+    tier: Tier
 
 
 class EntryConditions(Answer):
@@ -59,7 +59,9 @@ class EntryConditions(Answer):
     conditions: list[FoundCondition]
     conditions_checked: int
     risk_known: int = Field(description="Trades whose return is on risk; else on notional")
-    smallest_visible_edge: Ratio = Field(description="Win rate; 80 % power, quarter of trades")
+    smallest_visible_edge: Ratio = Field(
+        description="Lift in win rate; 80 % power, quarter of trades"
+    )
     reason: Optional[str]
 
 
@@ -73,12 +75,13 @@ async def get_best_entry_conditions(
     """Entry conditions that go with winning, tested against luck over the whole book (scores,
     greeks, IV, DTE, strategy, structure, day, hour, ticker, recorded facts, pairs). A ticker
     adds its own shrunk rate; testing a part picked first would find edges that are not there."""
-    version, key = await ledger_version(session), ("conditions", filters, avoid)
+    version = await ledger_version(session)
+    key = ("conditions", tuple(filters.said().items()), avoid)
     asked, found, own = await remembered(
         session, version, key, partial(_worked_out, session, filters, avoid)
     )
     best = found.verdicts[0].tier if found.verdicts else "insufficient"
-    evidence: Evidence = best if asked.sums.n else "none"
+    evidence: Evidence = (own.tier if own else best) if asked.sums.n else "none"
     return EntryConditions(
         summary=_of_ticker_said(own) + _summary(asked, found),
         evidence=evidence,

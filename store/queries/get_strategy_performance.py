@@ -16,6 +16,7 @@ from store.evidence.book import Book
 from store.evidence.verdicts import ALPHA
 from store.models import Trade
 from store.queries.answer import (
+    ENOUGH,
     Answer,
     Money,
     MoneyOrNone,
@@ -31,6 +32,7 @@ from store.queries.course import course_of
 from store.queries.filters import Filters, question
 from store.queries.summing import summed, sums_of
 from store.stats import (
+    Kelly,
     Sums,
     enough_for_interval,
     kelly,
@@ -57,7 +59,7 @@ class Streak(Part):
 class Performance(Totals):
     n_r: int
     expectancy_r: Ratio
-    return_on_risk: Ratio = Field(description="Mean; premium where risk is unknown")
+    return_on_risk: Ratio = Field(description="Mean; on notional where unknown")
     return_low: Ratio
     return_high: Ratio
     signs_disagree: Optional[bool] = Field(description="P&L in currency and on risk")
@@ -65,7 +67,7 @@ class Performance(Totals):
     kelly: Ratio = Field(description="Half or less of Kelly, at most 10 %")
     kelly_reason: Optional[str]
     max_drawdown: Money
-    drawdown_chance: Ratio = Field(description="Share of reorderings at least as deep")
+    drawdown_order_p: Ratio = Field(description="Small: losses came in a bunch. No forecast")
     win_streak: Streak
     loss_streak: Streak
     holding_hours_wins: list[float] = Field(description="Quartiles: 25 %, median, 75 %")
@@ -115,7 +117,7 @@ async def get_strategy_performance(
     alone = filters.strategy is not None
     asked = await ask(session, filters, course_of if alone else partial(_compared, limit))
     found = None if alone else await _comparison(session, asked)
-    overall = _performance(asked, await _drawdown_chance(session, asked))
+    overall = _performance(asked, await _drawdown_order_p(session, asked))
     strategies = None if alone else [_strategy_rate(row, found) for row in asked.rows]
     return StrategyPerformance(
         summary=_summary(asked, overall, found),
@@ -160,7 +162,7 @@ def _better(found: "_Found") -> int:
 # The whole: what was asked for, taken together.
 
 
-def _performance(asked: Asked, drawdown_chance: float | None) -> Performance:
+def _performance(asked: Asked, drawdown_order_p: float | None) -> Performance:
     row = asked.rows[0] if asked.rows else None
     base = Totals.of(asked.sums)
     decided = base.wins + base.losses
@@ -169,7 +171,7 @@ def _performance(asked: Asked, drawdown_chance: float | None) -> Performance:
     interval = None
     if enough_for_interval(ret.n, base.wins, base.losses):
         interval = mean_interval(ret.n, ret.total, ret.squares, ret.cubes)
-    bet = kelly(asked.sums, measures(asked.sums).expectancy_low)
+    bet = _bet(asked)
     return Performance(
         **vars(base),
         n_r=r.n,
@@ -182,12 +184,21 @@ def _performance(asked: Asked, drawdown_chance: float | None) -> Performance:
         kelly=bet.fraction,
         kelly_reason=bet.reason,
         max_drawdown=(row.own_drawdown if row else None) or Decimal(0),  # type: ignore[arg-type]
-        drawdown_chance=drawdown_chance,
+        drawdown_order_p=drawdown_order_p,
         win_streak=Streak(length=won, chance=_chance(won, decided, base.win_rate)),
         loss_streak=Streak(length=lost, chance=_chance(lost, decided, 1 - (base.win_rate or 0.0))),
         holding_hours_wins=_hours(row, "win"),
         holding_hours_losses=_hours(row, "loss"),
     )
+
+
+def _bet(asked: Asked) -> Kelly:
+    """Of a whole book or a whole strategy: the best of many parts has an edge by luck."""
+    if asked.evidence != "descriptive":
+        return Kelly(0.0, f"fewer than {ENOUGH} closed trades in the book")
+    if set(asked.filters.said()) - {"mode", "strategy"}:
+        return Kelly(0.0, "told of a whole book or a whole strategy only")
+    return kelly(asked.sums, measures(asked.sums).expectancy_low)
 
 
 @dataclass(frozen=True)
@@ -232,15 +243,17 @@ def _hours(row: Any, outcome: str) -> list[float]:
     return [round(value / 3600, 1) for value in values if value is not None]
 
 
-async def _drawdown_chance(session: AsyncSession, asked: Asked) -> float | None:
+async def _drawdown_order_p(session: AsyncSession, asked: Asked) -> float | None:
     if asked.book is None or not asked.sums.n:
         return None
     whole = Whole(asked.book.mode, asked.book.currency)
     key = ("drawdown", whole, tuple(asked.filters.said().items()))
 
     async def reordered() -> tuple[float | None]:
-        from store.evidence.reordering import drawdown_percentile  # Imports numpy.
+        from store.evidence.reordering import REORDERED_MAX, drawdown_percentile  # numpy.
 
+        if asked.sums.n > REORDERED_MAX:
+            return (None,)
         return (
             await asyncio.to_thread(drawdown_percentile, await _net_pnls(session, asked, whole)),
         )

@@ -119,9 +119,10 @@ async def get_win_rate_by_score(
 
 
 def _claims(asked: Asked, verdict: RangeVerdict, predictive: Predictive) -> bool:
-    """Whether something is said that goes beyond what was counted."""
+    """Whether something is claimed about the very trades that were asked about."""
+    whole = asked.book is not None and asked.sums.n == asked.book.book_n
     claimed = verdict.verdict in ("better", "worse") or predictive.score_is_predictive == "yes"
-    return asked.evidence == "descriptive" and claimed
+    return whole and asked.evidence == "descriptive" and claimed
 
 
 def _by_score(score: Score, low: float, high: float, facts: Any) -> Select[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 
-from store.evidence.grid import BANDED, FREE, GRID, Condition, Value
+from store.evidence.grid import BANDED, FREE, GRID, WEEKDAYS, Condition, Value
 from store.models import Condition as Fact
 from store.models import Trade
 from store.queries.filters import Filters
@@ -68,6 +68,10 @@ def inside(condition: Condition, user_id: int) -> list[ColumnElement[bool]]:
         mine = (Fact.user_id == user_id, Fact.trade_number == Trade.number, Fact.name == name)
         held = _between(condition, Fact.word, Fact.number)
         return [select(Fact.name).where(*mine, *held).exists()]
+    if condition.column == "weekday":
+        return [Trade.entry_weekday == WEEKDAYS.index(condition.word or "") + 1]
+    if condition.column == "hour":
+        return [Trade.entry_hour == int(condition.word or 0)]
     column: Any = getattr(Trade, condition.column.removeprefix("abs_"))
     if condition.column == "abs_delta":
         column = func.abs(column, type_=column.type)

@@ -84,11 +84,10 @@ def test_its_interval_is_wilson_s() -> None:
     assert (verdict.low, verdict.high) == pytest.approx(oracles.wilson(0.8, 49))
 
 
-def test_its_returns_are_compared_with_those_of_the_rest() -> None:
-    """(40 x .5 - 10 x .3) / 53 against (60 x .5 - 90 x .3) / 160: break-evens count."""
+def test_its_mean_return_is_that_of_all_its_trades() -> None:
+    """(40 x .5 - 10 x .3) / 53: break-evens count."""
     verdict = judged(Lot(X, 40, 10, 3), REST)
     assert verdict.mean_return == pytest.approx(17 / 53)
-    assert verdict.rest_mean_return == pytest.approx(3 / 160)
 
 
 def test_its_mean_return_has_hall_s_interval() -> None:
@@ -496,13 +495,12 @@ def test_the_mean_is_of_the_known_returns() -> None:
     lots = replace(STRONG, gain=None), Lot({}, 60, 90, loss=None)
     verdict = judged(*lots)
     assert verdict.mean_return == pytest.approx(-0.3)
-    assert verdict.rest_mean_return == pytest.approx(0.5)
     assert (verdict.mean_return_low, verdict.tier) == (None, "wins_but_loses_money")
 
 
 def test_an_unknown_rest_is_unknown() -> None:
     verdict = judged(STRONG, Lot({}, 60, 90, gain=None, loss=None))
-    assert (verdict.rest_mean_return, verdict.tier) == (None, "confirmed")
+    assert verdict.tier == "confirmed"
 
 
 @pytest.mark.parametrize("loss", [-2.0, -2.4])
@@ -914,3 +912,25 @@ def test_trades_of_a_few_weeks_make_no_claim(weeks: int, reason: str | None) -> 
     found = judge(few)
     assert found.reason == reason
     assert (only(found).tier == "insufficient") is (reason is not None)
+
+
+def test_what_is_on_risk_is_compared_with_what_is_on_notional_in_money() -> None:
+    """The condition earns +.1 on notional, 400 a trade; the rest +1 on risk, 50 a trade."""
+    book = book_of(replace(STRONG, gain=0.15, loss=-0.1), replace(REST, gain=3.0))
+    inside = [name == "x" for name in book.facts["strategy"]]
+    money = [400.0 if one else 50.0 for one in inside]
+    uniform = judge(replace(book, net_pnls=money))
+    mixed = judge(replace(book, net_pnls=money, risked=[not one for one in inside]))
+    assert (only(uniform).tier, uniform.basis) == ("suggestive", "risk")
+    assert (only(mixed).tier, mixed.basis) == ("confirmed", "mixed")
+    assert mixed.risk_known == inside.count(False)
+
+
+@pytest.mark.parametrize(
+    ("risked", "basis"), [([], "risk"), ([True], "risk"), ([False], "notional")]
+)
+def test_money_is_said_on_what_it_was_measured(risked: list[bool], basis: str) -> None:
+    book = book_of(replace(STRONG, loss=-2.4), REST)
+    found = judge(replace(book, risked=risked * len(book)))
+    assert found.basis == basis
+    assert f"of {basis} per trade" in sentence(only(found), found)

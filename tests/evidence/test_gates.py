@@ -24,7 +24,7 @@ def tier(
     is_direction: bool = False,
     avoid: bool = False,
 ) -> Tier:
-    return tier_of(p_adjusted, mean, rest, halves, is_direction, avoid)
+    return tier_of(p_adjusted, mean, (mean, rest), halves, is_direction, avoid)
 
 
 # The chance of luck.

@@ -265,7 +265,8 @@ def test_losses_in_one_bunch_are_told_from_losses_spread_out() -> None:
     bunched = [10] * 15 + [-10] * 15
     spread = [10, -10] * 15
 
-    assert drawdown_percentile(bunched) == 0.0  # Only one order in 155 million is as deep.
+    # Only one order in 155 million is as deep: none of 1,000, and the one that happened.
+    assert drawdown_percentile(bunched) == 1 / 1001
     assert drawdown_percentile(spread) == 1.0  # None falls by less than one loss.
 
 

@@ -42,7 +42,6 @@ EDGE = Verdict(
     mean_return=0.082,
     mean_return_low=0.013,
     mean_return_high=0.151,
-    rest_mean_return=-0.01,
     early=0.91,
     recent=0.55,
     also=(HOSTILE,),
@@ -127,11 +126,10 @@ def test_an_unknown_return_is_said(p_adjusted: float) -> None:
 
 def test_an_edge_that_earns_no_more_than_the_rest_says_so() -> None:
     assert told(tier="suggestive", p_adjusted=0.05) == (
-        "Wins more often, but earns no more than the rest (+8.2% of risk per trade, 90% +1.3% to"
-        " +15.1%). Do not size on it."
+        "Wins more often, but earns no more than the rest. Do not size on it."
     )
     assert told(AVOID, tier="suggestive", p_adjusted=0.01).startswith(
-        "Loses more often, but earns no less than the rest ("
+        "Loses more often, but earns no less than the rest. "
     )
 
 
@@ -160,7 +158,7 @@ def test_without_an_interval_only_the_mean_is_said(bound: str) -> None:
 
 
 def test_without_a_known_return_the_share_of_risk_is_unknown() -> None:
-    assert "(an unknown share of risk)" in told(tier="wins_but_loses_money", mean_return=None)
+    assert "(how much is unknown)" in told(tier="wins_but_loses_money", mean_return=None)
 
 
 def test_a_condition_that_loses_often_but_earns_is_no_reason_to_avoid_it() -> None:

@@ -1,6 +1,7 @@
 """check_setup: what history says about a trade that is about to be taken."""
 
 import random
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ async def test_a_name_that_no_trade_has_is_said_and_leaves_the_rest_to_compare(
 async def test_an_empty_store_has_nothing_to_compare_with(store: Store) -> None:
     answer = await ask(store, "check_setup", ticker="AAPL", scanner_score=80)
 
-    assert answer["summary"] == "No closed trades to compare with."
+    assert answer["summary"] == "No decided trades to compare with."
     assert answer["evidence"] == "none"
     assert "estimate" not in answer
     assert {one["n"] for one in answer["levels"]} == {0}
@@ -232,3 +233,30 @@ async def test_what_no_setup_can_have_is_refused(
 ) -> None:
     with pytest.raises(ToolFailed, match=said):
         await ask(store, "check_setup", **asked)
+
+
+async def test_the_weekday_and_hour_of_entry_may_be_given(store: Store) -> None:
+    """Mondays win 9 of 10, other days 4; entered at 9:00 in New York."""
+    chance, lines = random.Random(4), []
+    for i in range(200):
+        at = date(2025, 1, 6) + timedelta(days=i)
+        won = chance.random() < (0.9 if at.weekday() == 0 else 0.4)
+        lines.append(f"{at}T15:00Z SPY {'+10' if won else '-10'} option call")
+    await record(store, "\n".join(lines))
+
+    answer = await ask(store, "check_setup", conditions=["weekday=monday", "hour=9"])
+    other = await ask(store, "check_setup")
+
+    assert [one["condition"] for one in answer["evidence_for"]] == ["weekday=Mon"]
+    assert answer["estimate"]["win_rate"] > 0.7 > other["estimate"]["win_rate"]
+    assert "weekday" in other["missing"]
+    assert "weekday" not in answer["missing"]
+
+
+async def test_a_book_of_break_evens_has_nothing_decided(store: Store) -> None:
+    await record(store, "2026-01-05 SPY +0\n2026-01-06 SPY +0")
+
+    answer = await ask(store, "check_setup", ticker="SPY")
+
+    assert answer["summary"].startswith("No decided trades to compare with.")
+    assert "insufficient (2 of 50 closed trades" in answer["summary"]

@@ -334,32 +334,46 @@ async def test_the_drawdown_is_held_against_other_orders_of_the_same_trades(
     }
 
     assert found["bunched"]["max_drawdown"] == "-200.00"
-    assert found["bunched"]["drawdown_chance"] < 0.01
+    assert found["bunched"]["drawdown_order_p"] < 0.01
     assert found["spread"]["max_drawdown"] == "-10.00"
-    assert found["spread"]["drawdown_chance"] > 0.99
+    assert found["spread"]["drawdown_order_p"] > 0.99
+
+
+def won_and_lost(name: str, pattern: str, n: int) -> str:
+    """A trade every second day, +20 or -20 as the pattern says."""
+    return "\n".join(
+        f"{date(2025, 1, 6) + timedelta(days=2 * i)} SPY {pattern[i % len(pattern)]}20"
+        f" strategy {name}"
+        for i in range(n)
+    )
 
 
 async def test_kelly_is_nothing_until_an_edge_is_shown(store: Store) -> None:
     """40 trades, 30 won of 20 and 10 lost of 20: payoff 1, f = .75 - .25 = .5; mean 10,
     squares 40 x 400, t^2 = 10^2 x 39 / (400 - 100) = 13; .25 x (12/13) is capped at .1."""
-    nets = ["+20"] * 3 + ["-20"]
-    await record(
-        store,
-        "\n".join(f"2026-01-{1 + i % 28:02d} SPY {nets[i % 4]} strategy good" for i in range(40)),
-    )
-    await record(
-        store,
-        "\n".join(f"2026-01-{1 + i % 28:02d} SPY {'+20' if i % 2 else '-20'} strategy even"
-                  for i in range(40)),
-    )  # fmt: skip
+    await record(store, won_and_lost("good", "+++-", 40))
+    await record(store, won_and_lost("even", "+-", 40))
 
-    good, even = [
-        (await ask(store, "get_strategy_performance", strategy=name))["overall"]
-        for name in ("good", "even")
+    good, even, part = [
+        (await ask(store, "get_strategy_performance", **asked))["overall"]
+        for asked in ({"strategy": "good"}, {"strategy": "even"}, {"ticker": "SPY"})
     ]
 
     assert (good["kelly"], good.get("kelly_reason")) == (0.1, None)
     assert (even["kelly"], even["kelly_reason"]) == (0, "expectancy is not shown to be above 0")
+    assert (part["kelly"], part["kelly_reason"]) == (
+        0,
+        "told of a whole book or a whole strategy only",
+    )
+
+
+async def test_kelly_needs_fifty_closed_trades_in_the_book(store: Store) -> None:
+    await record(store, won_and_lost("good", "+++-", 49))
+
+    overall = (await ask(store, "get_strategy_performance"))["overall"]
+
+    assert overall["kelly"] == 0
+    assert overall["kelly_reason"] == "fewer than 50 closed trades in the book"
 
 
 async def test_money_made_without_paying_for_its_risk_is_flagged(store: Store) -> None:
