@@ -5,7 +5,6 @@ and what is not defined is None: never NaN, infinity or a stand-in such as 999.
 """
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from math import cbrt, exp, log, sqrt
@@ -295,55 +294,6 @@ def streak_chance(length: int, n: int, q: float) -> float:
         chance += start * (1 - earlier.popleft())
         earlier.append(chance)
     return min(1.0, chance)
-
-
-def streaks(outcomes: Iterable[str]) -> tuple[int, int]:
-    """Longest run of 'win' and of 'loss', in the order given; (0, 0) for no trades.
-
-    A 'breakeven' neither extends nor ends a streak: like the win rate, streaks look at
-    decided trades only, so that `streak_chance` of the decided trades applies to them.
-    """
-    longest = {"win": 0, "loss": 0}
-    last, length = "", 0
-    for outcome in outcomes:
-        if outcome not in longest:
-            continue
-        length = length + 1 if outcome == last else 1
-        last = outcome
-        longest[outcome] = max(longest[outcome], length)
-    return longest["win"], longest["loss"]
-
-
-def drawdown_max(net_pnls: Iterable[Decimal]) -> Decimal:
-    """Deepest fall of cumulative net P&L below its earlier peak, at most 0, in currency.
-
-    Closed trades in order of exit. The peak starts at 0, so a loss on the first trade
-    counts; no trades, or none that fell, give 0.
-    """
-    total = peak = deepest = Decimal(0)
-    for net_pnl in net_pnls:
-        total += net_pnl
-        peak = max(peak, total)
-        deepest = min(deepest, total - peak)
-    return deepest
-
-
-def quartiles(values: Iterable[float]) -> tuple[float, float, float] | None:
-    """First quartile, median and third quartile; None for no values.
-
-    Linear interpolation between order statistics (Hyndman & Fan 1996, type 7).
-    """
-    ranked = sorted(values)
-    if not ranked:
-        return None
-    return _ranked_at(ranked, 0.25), _ranked_at(ranked, 0.5), _ranked_at(ranked, 0.75)
-
-
-def _ranked_at(ranked: list[float], fraction: float) -> float:
-    position = fraction * (len(ranked) - 1)
-    below = int(position)
-    above = min(below + 1, len(ranked) - 1)
-    return ranked[below] + (position - below) * (ranked[above] - ranked[below])
 
 
 @dataclass(frozen=True)

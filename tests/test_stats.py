@@ -24,14 +24,11 @@ from store.stats import (
     Measures,
     Sums,
     design_effect,
-    drawdown_max,
     mean_interval,
     measures,
     normal_quantile,
-    quartiles,
     sqn,
     streak_chance,
-    streaks,
     t_quantile,
     wilson,
 )
@@ -88,10 +85,6 @@ def test_the_plain_kelly_of_the_twelve_trades_follows_from_their_measures() -> N
     assert answer.payoff_ratio is not None
     kelly = answer.win_rate_all - (1 - answer.win_rate_all) / answer.payoff_ratio
     assert kelly == pytest.approx(0.0444, abs=5e-5)
-
-
-def test_the_drawdown_of_the_twelve_trades_runs_from_the_first_peak() -> None:
-    assert drawdown_max(TWELVE) == Decimal("-235.1")
 
 
 def test_the_sqn_formula_gives_the_twelve_trades_their_published_number() -> None:
@@ -498,53 +491,3 @@ def test_a_million_trades_keep_the_digits_of_a_tiny_streak_chance() -> None:
 )
 def test_sure_and_impossible_streaks(length: int, n: int, q: float, chance: float) -> None:
     assert streak_chance(length, n, q) == chance
-
-
-def test_a_breakeven_neither_extends_nor_ends_a_streak() -> None:
-    outcomes = ["win", "win", "breakeven", "win", "loss", "breakeven", "loss", "win"]
-    assert streaks(outcomes) == (3, 2)
-
-
-def test_no_trades_have_no_streaks() -> None:
-    assert streaks([]) == (0, 0)
-
-
-@given(st.lists(st.sampled_from(["win", "loss", "breakeven"])))
-def test_streaks_are_the_longest_runs_of_the_decided_trades(outcomes: list[str]) -> None:
-    line = "".join(outcome[0] for outcome in outcomes if outcome != "breakeven")
-    assert streaks(outcomes) == tuple(
-        max((k for k in range(len(line) + 1) if side * k in line), default=0) for side in "wl"
-    )
-
-
-# Drawdown and quartiles.
-
-
-@pytest.mark.parametrize(
-    ("net_pnls", "drawdown"), [([], 0), ([5, 5], 0), ([-5, 20], -5), ([10, -3, 1, -4, 9], -6)]
-)
-def test_drawdown_is_the_fall_from_the_highest_point_so_far_or_from_zero(
-    net_pnls: list[int], drawdown: int
-) -> None:
-    assert drawdown_max(Decimal(net) for net in net_pnls) == drawdown
-
-
-@given(st.lists(st.decimals(-100, 100, places=2), max_size=25))
-def test_drawdown_is_the_worst_stretch_of_trades(net_pnls: list[Decimal]) -> None:
-    stretches = [
-        sum(net_pnls[i:j], Decimal(0))
-        for i in range(len(net_pnls))
-        for j in range(i, len(net_pnls) + 1)
-    ]
-    assert drawdown_max(net_pnls) == min(stretches, default=0)
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
-def test_quartiles_are_numpy_s(values: list[float]) -> None:
-    assert quartiles(values) == pytest.approx(
-        tuple(np.percentile(values, [25, 50, 75])), rel=1e-9, abs=1e-6
-    )
-
-
-def test_no_values_have_no_quartiles() -> None:
-    assert quartiles([]) is None

@@ -16,9 +16,9 @@ def drawdown_percentile(net_pnls: Sequence[float], times: int = REORDERINGS) -> 
     """Chance that a random order of the same trades has a maximum drawdown as deep or deeper.
 
     `net_pnls` of closed trades in order of exit, in any unit, currency or millionths of it;
-    the drawdown is `stats.drawdown_max`'s, peak starting at 0. A small share says that losses
-    came more in a bunch than chance deals them; a large one that they were well spread. A
-    statement about order alone: not how deep the next drawdown will be.
+    the drawdown is that of their running sum, the peak starting at 0. A small chance says
+    that losses came more in a bunch than luck deals them; a large one that they were well
+    spread. A statement about order alone: not how deep the next drawdown will be.
 
     None below 20 trades and without a losing trade, for then order says nothing; also above
     20,000 trades, which would take seconds to reorder. Compared to 1e-9 of the drawdown; the

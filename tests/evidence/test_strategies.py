@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from store.evidence.reordering import drawdown_percentile
 from store.evidence.strategies import Comparison, compare, contrasts
-from store.stats import Sums, drawdown_max, kelly, kelly_full, measures
+from store.stats import Sums, kelly, kelly_full, measures
 from tests.test_stats import FORTY, TWELVE, sums
 
 Floats = NDArray[np.float64]
@@ -292,13 +292,13 @@ def test_the_share_agrees_with_a_loop_over_other_orders() -> None:
     """EVIDENCE 6's twelve trades twice: their drawdown, -235.10, is of an order that repeats.
     2,000 orders against 1,000: two Monte Carlo errors are below .05."""
     twice = [float(net) for net in TWELVE] * 2
-    deepest = drawdown_max(TWELVE * 2)
+    deepest = _drawdown(twice)
     dice = random.Random(15)
     orders = [dice.sample(twice, len(twice)) for _ in range(2000)]
 
-    as_deep = sum(_drawdown(order) <= float(deepest) + 1e-9 for order in orders)
+    as_deep = sum(_drawdown(order) <= deepest + 1e-9 for order in orders)
 
-    assert drawdown_max(TWELVE) == Decimal("-235.10")
+    assert _drawdown([float(net) for net in TWELVE]) == pytest.approx(-235.10)
     assert drawdown_percentile(twice) == pytest.approx(as_deep / 2000, abs=0.05)
 
 
