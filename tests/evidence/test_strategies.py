@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from store.evidence.reordering import drawdown_percentile
-from store.evidence.strategies import Comparison, compare, contrasts
+from store.evidence.strategies import Comparison, Contrasts, compare, contrasts
 from store.stats import Sums, kelly, kelly_full, measures
 from tests.test_stats import FORTY, TWELVE, sums
 
@@ -419,3 +419,46 @@ def test_copies_of_a_trade_weigh_as_one() -> None:
     p_alone, p_copied, p_naive = (found.p_adjusted["a"] or 0.0 for found in (alone, copied, naive))
     assert p_naive < p_alone / 3
     assert p_copied == pytest.approx(p_alone, rel=0.4)
+
+
+@given(st.integers(0, 10**6))
+def test_the_skew_is_the_third_cumulant_of_the_difference_of_means(seed: int) -> None:
+    """k3 / n^2 of the group less that of the rest, over Welch's error cubed; scipy's moments."""
+    rng = np.random.default_rng(seed)
+    sizes = np.array([7, 12])
+    row = rng.exponential(1.0, 30)
+    row = (row - row.mean()) / row.std()
+    found = contrasts(row[None, :], sizes)
+    for k, (start, end) in enumerate(((0, 7), (7, 19))):
+        group, rest = row[start:end], np.r_[row[:start], row[end:]]
+        error = (group.var(ddof=1) / len(group) + rest.var(ddof=1) / len(rest)) ** 0.5
+        third = [scipy.stats.moment(one, 3) / len(one) ** 2 for one in (group, rest)]
+        assert found.skew[0, k] == pytest.approx((third[0] - third[1]) / error**3)
+        assert found.t[0, k] == pytest.approx((group.mean() - rest.mean()) / error)
+
+
+def test_halls_transformation_by_hand() -> None:
+    """t 2, skew .6: 2 + .6 x 4 / 3 + .36 x 8 / 27 + .1 = 3.00667; without skew t itself."""
+    found = Contrasts(np.zeros((1, 2)), np.array([[2.0, 2.0]]), np.array([[0.6, 0.0]])).unskewed()
+    assert found.tolist() == [[pytest.approx(3.006667, abs=1e-6), 2.0]]
+
+
+@pytest.mark.parametrize(("n", "smallest"), [(60, 1 / 2000), (1000, 1 / 2000), (1002, 1 / 1000)])
+def test_the_smallest_chance_is_one_in_as_many_as_were_dealt(n: int, smallest: float) -> None:
+    """Returns without skew, 1 on average in one strategy and -1 in the other."""
+    names = ["good", "bad"] * (n // 2)
+    good = (-0.5, 0.5, 1.5, 2.5)
+    values = [good[k // 2 % 4] * (-1 if k % 2 else 1) for k in range(n)]
+    found = compare(names, values, [1] * n, [APART * k for k in range(n)])
+    assert found.p_adjusted["good"] == pytest.approx(smallest)
+
+
+@pytest.mark.parametrize(("losses", "told"), [(2, False), (3, True)])
+def test_three_losses_show_a_skew_and_two_do_not(losses: int, told: bool) -> None:
+    """The others are told apart all the same."""
+    values = [-1.0] * losses + [0.4] * (20 - losses) + [0.5, -0.4] * 30
+    names = ["few"] * 20 + ["a", "b", "b", "a"] * 15
+    found = compare(names, values, [1] * 80, [APART * k for k in range(80)])
+    assert found.reason is None
+    assert (found.p_adjusted["few"] is not None) is told
+    assert found.p_adjusted["a"] is not None
