@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from store.accounts import AccountEntry, put_account
 from store.database import Store
 from store.memory import Memory
 from store.queries.books import remembered
@@ -67,3 +68,16 @@ async def test_what_is_asked_while_writing_is_not_remembered(store: Store) -> No
     async with store.read() as session:
         assert session.info["memory"] is store.memory
         assert store.memory.get((1, ("conditions", (), False)), 1) is None
+
+
+async def test_an_account_in_another_zone_is_in_the_next_answer(store: Store) -> None:
+    await record(store, "2026-01-05 SPY +10")
+    async with store.read() as session:
+        before = await get_best_entry_conditions(session)
+    async with store.write() as session:
+        await put_account(session, AccountEntry(name="london", mode="paper", zone="Europe/London"))
+
+    async with store.read() as session:
+        after = await get_best_entry_conditions(session)
+
+    assert (before.scope.zone, after.scope.zone) == ("America/New_York", None)
