@@ -506,3 +506,48 @@ def test_a_score_is_held_against_every_score_that_could_have_been_asked_about() 
             break
     else:
         pytest.fail("no such trend was drawn")
+
+
+@pytest.mark.parametrize(("high_wins", "said"), [(198, "no"), (188, "unclear"), (212, "unclear")])
+def test_a_score_is_called_useless_only_where_its_auc_cannot_be_far_from_a_half(
+    high_wins: int, said: str
+) -> None:
+    """400 trades at 0 and 400 at 100, 400 wins: AUC .5 +- 2/400 is within .46 to .54; .47 and
+    .53 reach to .435 and .565, though their trend (z 1.7) is not significant."""
+    score = [0.0, 100.0] * 400
+    wins = {0.0: 400 - high_wins, 100.0: high_wins}
+    seen = {0.0: 0, 100.0: 0}
+    outcomes = []
+    for one in score:
+        seen[one] += 1
+        outcomes.append(1 if seen[one] <= wins[one] else -1)
+    found = evidence_of(outcomes, [1] * 800, [APART * k for k in range(800)], score)
+    assert found.auc == pytest.approx(0.5 + (high_wins - 200) / 400)
+    assert found.predictive == said
+    assert found.direction is None
+
+
+def test_copies_of_a_signal_make_a_score_no_surer() -> None:
+    """Each signal in three orders of one ticker: the trend's z is nearly that of the signals;
+    without the tickers it would be root 3 times as large, two signals a day aside."""
+    rng = np.random.default_rng(9)
+    score = rng.integers(0, 101, 150).astype(float)
+    won = rng.random(150) < 0.3 + 0.004 * score
+    days, tickers = [28 * (k // 2) for k in range(150)], [f"T{k % 2}" for k in range(150)]
+
+    def three(column: Any) -> list[Any]:
+        return [one for one in column for _ in range(3)]
+
+    outcomes = np.where(won, 1, -1).tolist()
+    alone = evidence_of(outcomes, [1] * 150, days, score.tolist(), tickers=tickers)
+    copied = evidence_of(
+        three(outcomes), [1] * 450, three(days), three(score.tolist()), tickers=three(tickers)
+    )
+    assert alone.trend_z is not None
+    assert copied.trend_z == pytest.approx(alone.trend_z, rel=0.1)
+    assert (
+        alone.p_adjusted
+        == evidence_of(
+            outcomes, [1] * 150, days, score.tolist(), tickers=tickers, families=1
+        ).p_adjusted
+    )
