@@ -167,7 +167,12 @@ def _wins(verdict: Verdict, how: str) -> str:
     return f"Wins {how} often" if likely else f"May win {how} often (a hint, not evidence)"
 
 
-def nothing_yet(verdict: Verdict | None, family: Verdicts) -> str:
+def _insufficient(verdict: Verdict, family: Verdicts) -> str:
+    return nothing_yet(family)
+
+
+def nothing_yet(family: Verdicts) -> str:
+    """What stands for every insufficient condition alike."""
     return (
         f"{family.n} trades, {family.checked} conditions checked: nothing stands out from luck."
         f" {visible(family)} This is not evidence of no edge."
@@ -181,7 +186,7 @@ _SENTENCES = {
     "faded": _faded,
     "wins_but_loses_money": _loses_money,
     "loses_often_but_makes_money": _makes_money,
-    "insufficient": nothing_yet,
+    "insufficient": _insufficient,
 }
 
 

@@ -86,9 +86,9 @@ class Provenance(Part):
     definitions: str = DEFINITIONS
 
 
-class Rate(Part):
+class Counts(Part):
     """Counts and win rate of a group, with its 95 % interval for trades that depend on each
-    other; `dependence` says where that could not be judged."""
+    other."""
 
     n: int
     wins: int
@@ -97,6 +97,11 @@ class Rate(Part):
     win_rate: Ratio
     win_rate_low: Ratio
     win_rate_high: Ratio
+
+
+class Rate(Counts):
+    """A group's money beside its win rate; `dependence` says where that could not be judged."""
+
     win_rate_all: Ratio
     net_pnl: Money
     expectancy: MoneyOrNone
@@ -123,7 +128,7 @@ class Rate(Part):
 
 
 class Totals(Rate):
-    """A group's money beside its rates."""
+    """All of a group's money."""
 
     gross_pnl: Money
     fees: Money

@@ -8,9 +8,18 @@ from sqlalchemy import Select, and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.evidence.book import Book
-from store.evidence.verdicts import CLAIMS, REFUSED, Tier, Verdict, Verdicts, sentence, visible
+from store.evidence.verdicts import (
+    CLAIMS,
+    REFUSED,
+    Tier,
+    Verdict,
+    Verdicts,
+    nothing_yet,
+    sentence,
+    visible,
+)
 from store.models import Trade
-from store.queries.answer import Answer, Evidence, Optional, Part, Rate, Ratio
+from store.queries.answer import Answer, Counts, Evidence, Optional, Part, Rate, Ratio
 from store.queries.asking import Asked, ask, refuse_unknown
 from store.queries.books import Whole, ledger_version, remembered, worked_out
 from store.queries.filters import Filters, question
@@ -36,17 +45,7 @@ class FoundCondition(Part):
     sentence: Optional[str]
 
 
-class Base(Part):
-    n: int
-    wins: int
-    losses: int
-    breakevens: int
-    win_rate: Ratio
-    win_rate_low: Ratio
-    win_rate_high: Ratio
-
-
-class OwnRate(Base):
+class OwnRate(Counts):
     """What is asked for by name: its raw rate, and what that is worth beside the book's."""
 
     shrunk_win_rate: Ratio
@@ -54,7 +53,7 @@ class OwnRate(Base):
 
 
 class EntryConditions(Answer):
-    overall: Base
+    overall: Counts
     ticker: Optional[OwnRate]
     conditions: list[FoundCondition]
     conditions_checked: int
@@ -87,7 +86,7 @@ async def get_best_entry_conditions(
         evidence=evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
-        overall=_base(asked.sums),
+        overall=Counts.model_validate(Rate.of(asked.sums)),
         ticker=own,
         conditions=[_found(verdict, found) for verdict in found.verdicts[:limit]],
         conditions_checked=found.checked,
@@ -151,7 +150,7 @@ async def _own(
         return None
     sums = sums_of(asked.rows[0], "own_")
     return OwnRate(
-        **_base(sums).model_dump(),
+        **Counts.model_validate(Rate.of(sums)).model_dump(),
         shrunk_win_rate=shrunk_rate(sums, found),
         tier=_tier_named(f"ticker={ticker}", found),
     )
@@ -162,11 +161,6 @@ def _tier_named(name: str, found: Verdicts) -> Tier:
         if name == verdict.name or name in verdict.also:
             return verdict.tier
     return "insufficient"
-
-
-def _base(total: Sums) -> Base:
-    rate = Rate.of(total)
-    return Base(**{name: getattr(rate, name) for name in Base.model_fields})
 
 
 def _of_ticker_said(own: OwnRate | None) -> str:
@@ -192,14 +186,9 @@ def _summary(asked: Asked, found: Verdicts) -> str:
             f" {hints} suggestive"
             + (f"; {refused} stood out but {_REFUSED[found.avoid]} or faded." if refused else ".")
         )
-    else:
-        said = (
-            "Not enough evidence: nothing stands out from luck, which is not evidence of no edge."
-        )
-    return (
-        f"{said} {asked.sums.n} closed {asked.mode} trades, {found.checked} conditions"
-        f" checked. {visible(found)}{asked.caveat}"
-    )
+        said += f" {asked.sums.n} closed {asked.mode} trades, {found.checked} conditions checked."
+        return f"{said} {visible(found)}{asked.caveat}"
+    return f"Not enough evidence. {nothing_yet(found)}{asked.caveat}"
 
 
 _REFUSED = {False: "lost money", True: "made money"}

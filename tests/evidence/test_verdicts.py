@@ -187,7 +187,7 @@ def test_what_does_not_stand_out_is_told_with_the_smallest_visible_edge() -> Non
         "210 trades, 63 conditions checked: nothing stands out from luck. Only an edge of about"
         " +32 points would be visible yet. This is not evidence of no edge."
     )
-    assert told(tier="insufficient") == nothing_yet(None, FAMILY) == expected
+    assert told(tier="insufficient") == nothing_yet(FAMILY) == expected
 
 
 def test_the_visible_edge_is_in_points() -> None:

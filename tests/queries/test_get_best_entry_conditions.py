@@ -189,8 +189,9 @@ async def test_sixty_trades_without_an_edge_say_what_could_be_seen(store: Store)
     answer = await ask(store, "get_best_entry_conditions")
 
     assert answer["evidence"] == "insufficient"
-    assert answer["summary"].startswith("Not enough evidence: nothing stands out from luck")
-    assert "not evidence of no edge" in answer["summary"]
+    assert answer["summary"].startswith("Not enough evidence. 60 trades, ")
+    assert "nothing stands out from luck" in answer["summary"]
+    assert "This is not evidence of no edge." in answer["summary"]
     edge = answer["smallest_visible_edge"]
     assert edge is None or edge > 0.3
     for found in answer["conditions"]:
