@@ -14,7 +14,7 @@ from store.database import user_of
 from store.errors import Invalid
 from store.evidence.grid import BANDED, FREE, Condition, Value
 from store.evidence.verdicts import CLAIMS, RANKS, REFUSED, Verdict, Verdicts, order, sentence
-from store.queries.answer import Answer, Evidence, MoneyOrNone, Optional, Part, Rate, Ratio
+from store.queries.answer import Answer, Evidence, MoneyOrNone, Optional, Part, Rate, Ratio, Totals
 from store.queries.asking import Asked, ask
 from store.queries.books import Whole, closed_trades
 from store.queries.filters import NONE, Filters, question
@@ -61,6 +61,8 @@ class LikeIt(Part):
     win_rate_low: Ratio
     win_rate_high: Ratio
     expectancy: MoneyOrNone
+    expectancy_low: MoneyOrNone
+    expectancy_high: MoneyOrNone
 
 
 class Shrunk(Part):
@@ -78,6 +80,8 @@ class Carries(Part):
     shrunk_win_rate: Ratio
     rest_win_rate: Ratio
     mean_return: Ratio
+    mean_return_low: Ratio
+    mean_return_high: Ratio
     sentence: str
 
 
@@ -177,7 +181,7 @@ def _number_or_word(text: str) -> Value:
 
 
 def _like_it(step: Step, sums: Mapping[str, Sums]) -> LikeIt:
-    rate = Rate.of(sums.get(step.level, Sums()))
+    rate = Totals.of(sums.get(step.level, Sums()))
     return LikeIt(**{**vars(rate), "level": step.level, "matched": step.matched})
 
 
@@ -268,6 +272,8 @@ def _told(met: Iterable[_Met]) -> list[Carries]:
             shrunk_win_rate=one.verdict.shrunk_win_rate,
             rest_win_rate=one.verdict.rest_win_rate,
             mean_return=one.verdict.mean_return,
+            mean_return_low=one.verdict.mean_return_low,
+            mean_return_high=one.verdict.mean_return_high,
             sentence=sentence(one.verdict, one.family),
         )
         for one in islice(met, SHOWN)

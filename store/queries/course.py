@@ -115,22 +115,18 @@ def _earned(trades: Any) -> Any:
     r, ret = trades.c.r_multiple, trades.c.return_on_risk
     return select(
         func.count(r).label("r_n"),
-        *_powers("r", r, 2),
+        *_powers("r", r),
         func.count(ret).label("ret_n"),
-        *_powers("ret", ret, 3),
+        *_powers("ret", ret),
     ).subquery("earned")
 
 
-def _powers(name: str, column: Any, highest: int) -> list[Any]:
-    """Sum, sum of squares, ...; the sum exactly, for floats add up to other last digits in
-    another order."""
+def _powers(name: str, column: Any) -> list[Any]:
+    """Sum, sum of squares and of cubes; the sum exactly, for floats add up to other last
+    digits in another order."""
     real = cast(type_coerce(column, BigInteger), Double) / 10**PRICE_DIGITS
-    powers = {2: ("squares", real * real), 3: ("cubes", real * real * real)}
     return [
         func.coalesce(func.sum(column), literal(Decimal(0), Number)).label(f"{name}_sum"),
-        *(
-            func.coalesce(func.sum(value), 0.0).label(f"{name}_{power}")
-            for degree, (power, value) in powers.items()
-            if degree <= highest
-        ),
+        func.coalesce(func.sum(real * real), 0.0).label(f"{name}_squares"),
+        func.coalesce(func.sum(real * real * real), 0.0).label(f"{name}_cubes"),
     ]

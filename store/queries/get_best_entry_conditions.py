@@ -41,6 +41,8 @@ class FoundCondition(Part):
     rest_win_rate: Ratio
     p_adjusted: Ratio
     mean_return: Ratio = Field(description="Mean net P&L on risk, else on notional")
+    mean_return_low: Ratio
+    mean_return_high: Ratio
     also: Optional[list[str]]
     sentence: Optional[str]
 
@@ -209,6 +211,8 @@ def _found(verdict: Verdict, family: Verdicts) -> FoundCondition:
         rest_win_rate=verdict.rest_win_rate,
         p_adjusted=verdict.p_adjusted,
         mean_return=verdict.mean_return,
+        mean_return_low=verdict.mean_return_low,
+        mean_return_high=verdict.mean_return_high,
         also=list(verdict.also) or None,
         # What stands for every insufficient condition alike is said once, in the summary.
         sentence=None if verdict.tier == "insufficient" else sentence(verdict, family),

@@ -59,6 +59,8 @@ class Streak(Part):
 class Performance(Totals):
     n_r: int
     expectancy_r: Ratio
+    expectancy_r_low: Ratio
+    expectancy_r_high: Ratio
     return_on_risk: Ratio = Field(description="Mean; on notional where unknown")
     return_low: Ratio
     return_high: Ratio
@@ -79,6 +81,8 @@ class StrategyRate(Rate):
     expectancy_low: MoneyOrNone
     expectancy_high: MoneyOrNone
     profit_factor: Ratio
+    profit_factor_low: Ratio
+    profit_factor_high: Ratio
     mean_return: Ratio
     p_adjusted: Ratio = Field(description="Better than the rest by luck, of all compared")
 
@@ -147,7 +151,7 @@ def _best_said(found: "_Found | None", asked: Asked) -> str:
     luck = ""
     if best is not None:
         much = f"{best:+.2f} {currency}" if found.basis == "currency" else f"{best:+.1%}"
-        on = "" if found.basis == "currency" else f" on {found.basis}"
+        on = ", whatever its size," if found.basis == "currency" else f" on {found.basis}"
         luck = f" luck alone would show a best mean of {much}{on} a trade;"
     better = _better(found)
     said = f"{better or 'none'} stand{'' if better > 1 else 's'} out"
@@ -168,17 +172,18 @@ def _performance(asked: Asked, drawdown_order_p: float | None) -> Performance:
     decided = base.wins + base.losses
     won, lost = (row.own_win_streak or 0, row.own_loss_streak or 0) if row else (0, 0)
     r, ret = _Earned.of(row, "r"), _Earned.of(row, "ret")
-    interval = None
-    if enough_for_interval(ret.n, base.wins, base.losses):
-        interval = mean_interval(ret.n, ret.total, ret.squares, ret.cubes)
+    r_low, r_high = r.interval(asked.sums)
+    ret_low, ret_high = ret.interval(asked.sums)
     bet = _bet(asked)
     return Performance(
         **vars(base),
         n_r=r.n,
         expectancy_r=r.mean,
+        expectancy_r_low=r_low,
+        expectancy_r_high=r_high,
         return_on_risk=ret.mean,
-        return_low=interval.low if interval else None,
-        return_high=interval.high if interval else None,
+        return_low=ret_low,
+        return_high=ret_high,
         signs_disagree=_signs_disagree(asked.sums, ret),
         sqn=sqn(r.n, r.mean, r.deviation) if r.mean is not None else None,
         kelly=bet.fraction,
@@ -214,12 +219,19 @@ class _Earned:
     def of(cls, row: Any, name: str) -> "_Earned":
         if row is None:
             return cls()
-        values = (getattr(row, f"own_{name}_{power}", 0.0) for power in ("sum", "squares", "cubes"))
+        values = (getattr(row, f"own_{name}_{power}") for power in ("sum", "squares", "cubes"))
         return cls(getattr(row, f"own_{name}_n"), *map(float, values))
 
     @property
     def mean(self) -> float | None:
         return self.total / self.n if self.n else None
+
+    def interval(self, sums: Sums) -> tuple[float | None, float | None]:
+        """Hall's, from 20 values and 5 wins and 5 losses of the trades on."""
+        if not enough_for_interval(self.n, sums.wins, sums.losses):
+            return None, None
+        found = mean_interval(self.n, self.total, self.squares, self.cubes)
+        return (found.low, found.high) if found else (None, None)
 
     @property
     def deviation(self) -> float:
