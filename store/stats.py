@@ -14,7 +14,7 @@ MICRO = Decimal("0.000001")  # Money is kept in millionths of the account's curr
 RATE_CONFIDENCE = 0.95
 MONEY_CONFIDENCE = 0.90
 WEEKS_MIN = 5  # Weeks of entry below which dependence cannot be judged.
-BLOCKS_MIN = 8
+BLOCK_WEEKS, BLOCKS_MIN = 4, 8
 KELLY_SHARE, KELLY_MAX = 0.5, 0.1
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.evidence.histories import FACTOR, MEMORY, NORMAL, walk
-from store.evidence.dependence import BLOCK_WEEKS, clusters_of, week_of
-from store.stats import design_effect, enough_for_interval, mean_interval, wilson
+from store.evidence.dependence import clusters_of, week_of
+from store.stats import BLOCK_WEEKS, design_effect, enough_for_interval, mean_interval, wilson
 
 Floats = NDArray[np.float64]
 SIZES = (20, 30, 50, 100, 200, 500, 2000)

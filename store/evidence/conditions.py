@@ -13,13 +13,25 @@ import numpy as np
 
 from store.evidence.book import Book
 from store.evidence.dependence import Floats, clusters_of
-from store.evidence.family import Candidate, Pairs, overlap, pairs, singles
+from store.evidence.family import Candidate, Pairs, pairs, singles
 from store.evidence.gates import Halves, tier_of
 from store.evidence.grid import Condition, conditions_of
 from store.evidence.luck import deflated, holm, mid_ps, permuted_ps, step_down
+from store.evidence.power import smallest_visible_edge
 from store.evidence.sample import Bools, Ints, Sample
 from store.evidence.shrinkage import NOTHING, Weights, fitted, shrunk
-from store.evidence.verdicts import ALPHA, CLAIMS, REFUSED, Verdict, Verdicts, order
+from store.evidence.telling import Judged, beyond_their_parts, listed
+from store.evidence.thresholds import (
+    ALPHA,
+    CLOSED_MIN,
+    FEWER_FROM,
+    HOLM_FROM,
+    PERMUTATIONS,
+    PERMUTATIONS_FEWER,
+    SIDE_MIN,
+    TOO_FEW_WEEKS,
+)
+from store.evidence.verdicts import CLAIMS, Verdict, Verdicts, order
 from store.stats import (
     WEEKS_MIN,
     design_effect,
@@ -29,20 +41,10 @@ from store.stats import (
     wilson,
 )
 
-CLOSED_MIN = 50
-SIDE_MIN = 5
-# Trades of a few days could all share one mood of the market, and nothing would show it.
-TOO_FEW_WEEKS = f"trades of fewer than {WEEKS_MIN} weeks"
 PAIRS_FROM = 300
 PAIRS_SHARE = 0.2  # Of the whole chance of error, where pairs are looked at.
 PAIRS_LISTED = 40
-POWER_Z = 0.84  # 80 % power.
 PREVALENCE = 0.25
-SAME = 0.5  # Share of common trades (Jaccard) from which two claims are one.
-CLAIMED = 5
-PERMUTATIONS = 1999
-PERMUTATIONS_FEWER, FEWER_FROM = 999, 1000
-HOLM_FROM = 20_000  # Trades above which permuting takes seconds and gains little.
 
 
 def judge(book: Book, *, avoid: bool = False) -> Verdicts:
@@ -86,10 +88,10 @@ def _search(book: Book, grid: Sequence[Condition], avoid: bool) -> Verdicts:
     if together.looked_at:
         both = _Tests.of(sample, together.strongest)
         bound = _bounded(sample, both, together.looked_at, share)
-        judged += _beyond_their_parts(judged, _judged(sample, both, bound, mixture, avoid))
+        judged += beyond_their_parts(judged, _judged(sample, both, bound, mixture, avoid))
     checked = len(alone.candidates) + together.looked_at
     return Verdicts(
-        verdicts=_listed(judged),
+        verdicts=listed(judged),
         checked=checked,
         smallest_visible_edge=_visible_edge(sample, alone, chances),
         reason=reason,
@@ -200,34 +202,12 @@ def _visible_edge(sample: Sample, tests: _Tests, chances: _Chances | None) -> fl
     return smallest_visible_edge(sample.base, len(sample), PREVALENCE * len(sample), z, deff)
 
 
-def smallest_visible_edge(
-    base_rate: float, n: int, n_in: float, z_critical: float, deff: float = 1.0
-) -> float | None:
-    """Smallest lift in win rate (a fraction) that 80 % of such histories would show.
-
-    (z + .84) sqrt(p q (1/n_in + 1/(n - n_in)) deff) (two-proportion power, Fleiss 1981, 3.2).
-    None where base_rate plus it exceeds 1, so that no edge could be visible yet, and where a
-    side has no trades or the book only wins or only loses.
-    """
-    if not (0 < n_in < n and 0 < base_rate < 1):
-        return None
-    variance = base_rate * (1 - base_rate) * (1 / n_in + 1 / (n - n_in)) * deff
-    edge = (z_critical + POWER_Z) * float(variance**0.5)
-    return edge if base_rate + edge <= 1 else None
-
-
 # What may be claimed.
-
-
-@dataclass(frozen=True)
-class _Judged:
-    verdict: Verdict
-    candidate: Candidate
 
 
 def _judged(
     sample: Sample, tests: _Tests, chances: _Chances | None, mixture: Weights, avoid: bool
-) -> list[_Judged]:
+) -> list[Judged]:
     """A verdict for each condition, in their order."""
     if not tests.candidates:
         return []
@@ -269,7 +249,7 @@ def _judged(
             also=candidate.also,
             parts=candidate.parts,
         )
-        verdicts.append(_Judged(verdict, candidate))
+        verdicts.append(Judged(verdict, candidate))
     return verdicts
 
 
@@ -300,49 +280,3 @@ class _Earned:
 def _mean(returns: Floats) -> float | None:
     known = returns[~np.isnan(returns)]
     return float(known.mean()) if len(known) else None
-
-
-# Which of the claims are told.
-
-
-def _beyond_their_parts(alone: Sequence[_Judged], pairs: Sequence[_Judged]) -> list[_Judged]:
-    """Pairs that say something: no part of theirs is a claim, or was refused one, by itself."""
-    settled = {one.verdict.name for one in alone if one.verdict.tier in (*CLAIMS, *REFUSED)}
-    return [
-        pair
-        for pair in pairs
-        if pair.verdict.tier != "insufficient"
-        if not settled & {part.name for part in pair.candidate.parts}
-    ]
-
-
-def _listed(judged: Sequence[_Judged]) -> tuple[Verdict, ...]:
-    """In order, at most 5 claims. A claim that holds for mostly the same trades as a stronger
-    one is named under it; so is one under a stronger finding that was refused for its money
-    or for having faded, lest the same trades come back under another name."""
-    by_strength = sorted(judged, key=_strength)
-    kept: list[_Judged] = []
-    for one in by_strength:
-        above = next((k for k, other in enumerate(kept) if _covers(other, one)), None)
-        if above is None:
-            kept.append(one)
-            continue
-        verdict = kept[above].verdict
-        also = (*verdict.also, one.verdict.name, *one.verdict.also)
-        kept[above] = replace(kept[above], verdict=replace(verdict, also=also))
-    verdicts = sorted((one.verdict for one in kept), key=order)
-    claims = [verdict for verdict in verdicts if verdict.tier in CLAIMS]
-    return (*claims[:CLAIMED], *(verdict for verdict in verdicts if verdict.tier not in CLAIMS))
-
-
-def _strength(one: _Judged) -> tuple[float, float, str]:
-    """By chance of luck whatever the tier: permuted, all strong ones have the same p_adjusted."""
-    return one.verdict.p_adjusted or 0.0, one.verdict.p or 0.0, one.verdict.name
-
-
-def _covers(stronger: _Judged, claim: _Judged) -> bool:
-    return (
-        claim.verdict.tier in CLAIMS
-        and stronger.verdict.tier in (*CLAIMS, *REFUSED)
-        and overlap(stronger.candidate.held, claim.candidate.held) >= SAME
-    )

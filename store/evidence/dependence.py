@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.stats import Clusters
+from store.stats import BLOCK_WEEKS, Clusters
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Starts = NDArray[np.intp]
 
-BLOCK_WEEKS = 4
 CHUNK = 2_000_000  # Values worked on at once.
 SIDED = 0.05  # Below this share of the determinant both sides cannot be told apart.
 MONDAY = 3  # 1970-01-01 was a Thursday: the days since then, plus 3, over 7 are ISO weeks.

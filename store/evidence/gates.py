@@ -6,7 +6,8 @@ import numpy as np
 
 from store.evidence.family import Bools
 from store.evidence.sample import Sample
-from store.evidence.verdicts import ALPHA, HINT, Tier
+from store.evidence.thresholds import ALPHA, HINT
+from store.evidence.verdicts import Tier
 
 FADED_Z = 1.645
 

@@ -5,10 +5,10 @@ from math import sqrt
 
 import numpy as np
 
-from store.evidence.conditions import PERMUTATIONS
 from store.evidence.dependence import Dependence, Floats, Starts
 from store.evidence.sample import Bools, Ints
 from store.evidence.shrinkage import Weights
+from store.evidence.thresholds import PERMUTATIONS
 
 RANGE_MIN = 10  # Decided trades in a range, and outside it.
 CELLS = 101

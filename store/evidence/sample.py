@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.evidence.book import Book
-from store.evidence.dependence import BLOCK_WEEKS, Dependence, Floats, dependence_of, week_of
+from store.evidence.dependence import Dependence, Floats, dependence_of, week_of
 from store.evidence.grid import Value
 from store.evidence.luck import seed_of
+from store.stats import BLOCK_WEEKS
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]

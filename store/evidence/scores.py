@@ -15,14 +15,13 @@ import numpy as np
 
 from store.evidence.book import Book
 from store.evidence.calibration import chi_square_tail, cochran_armitage, delong
-from store.evidence.conditions import CLOSED_MIN, SIDE_MIN, TOO_FEW_WEEKS
 from store.evidence.dependence import Dependence, Floats
 from store.evidence.family import Bools, singles
 from store.evidence.grid import GRID, Value
 from store.evidence.ranges import RANGE_MIN, Luck, Scale, lift_of
 from store.evidence.sample import Sample
 from store.evidence.shrinkage import Weights, fitted, shrunk
-from store.evidence.verdicts import ALPHA
+from store.evidence.thresholds import ALPHA, CLOSED_MIN, SIDE_MIN, TOO_FEW_WEEKS
 from store.stats import RATE_CONFIDENCE, WEEKS_MIN, Interval, normal_quantile
 
 COLUMN = "scanner_score"  # The grid cuts every score at the same places.

@@ -7,23 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from store.evidence.conditions import (
+from store.evidence.dependence import Floats, dependence_of, week_of
+from store.evidence.luck import permuted, seed_of, step_down
+from store.evidence.thresholds import (
     CLOSED_MIN,
     FEWER_FROM,
+    HOLM_FROM,
     PERMUTATIONS,
     PERMUTATIONS_FEWER,
     TOO_FEW_WEEKS,
 )
-from store.evidence.dependence import Floats, dependence_of, week_of
-from store.evidence.luck import permuted, seed_of, step_down
 from store.stats import WEEKS_MIN
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 TRADES_MIN = 10
-SIDE_MIN = 3  # Gains, and losses, without which no skew can be seen.
-PERMUTATIONS_LEAST, FEWEST_FROM = 99, 20_000
+SKEW_MIN = 3  # Gains, and losses, without which no skew can be seen.
+PERMUTATIONS_LEAST = 99
 COLUMNS = 64  # Indicators at once, so that memory stays flat.
 TIE = 1e-9  # Difference that is only rounding.
 
@@ -144,7 +145,7 @@ class _Trades:
         enough = np.ones(len(self.names), bool)
         for side in (self.returns > 0, self.returns < 0):
             inside = np.bincount(self.codes[side], minlength=len(enough))[: len(enough)]
-            enough &= (inside >= SIDE_MIN) & (side.sum() - inside >= SIDE_MIN)
+            enough &= (inside >= SKEW_MIN) & (side.sum() - inside >= SKEW_MIN)
         return enough
 
     def design_effects(self) -> Floats:
@@ -162,7 +163,7 @@ def _why_untested(closed: int, days: Ints, testable: Bools) -> str | None:
     if len(np.unique(week_of(days))) < WEEKS_MIN:
         return TOO_FEW_WEEKS
     if not testable.any():
-        return f"no strategy and its rest have {SIDE_MIN} gains and {SIDE_MIN} losses each"
+        return f"no strategy and its rest have {SKEW_MIN} gains and {SKEW_MIN} losses each"
     return None
 
 
@@ -238,4 +239,4 @@ def _times(n: int) -> int:
     """Fewer in large books; beyond 20,000 trades so few that time stays flat, to 200,000."""
     if n <= FEWER_FROM:
         return PERMUTATIONS
-    return max(PERMUTATIONS_LEAST, min(PERMUTATIONS_FEWER, PERMUTATIONS_FEWER * FEWEST_FROM // n))
+    return max(PERMUTATIONS_LEAST, min(PERMUTATIONS_FEWER, PERMUTATIONS_FEWER * HOLM_FROM // n))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from store.evidence.book import Basis
 from store.evidence.grid import Condition
+from store.evidence.thresholds import ALPHA
 
 Tier = Literal[
     "confirmed",
@@ -25,8 +26,6 @@ RANKS: dict[Tier, int] = {
     "loses_often_but_makes_money": 3,
     "insufficient": 4,
 }
-ALPHA = 0.05  # Adjusted chance of luck up to which an edge is supported ...
-HINT = 0.20  # ... and up to which there is a hint.
 CLAIMS: tuple[Tier, ...] = ("confirmed", "supported")
 REFUSED: tuple[Tier, ...] = ("faded", "wins_but_loses_money", "loses_often_but_makes_money")
 

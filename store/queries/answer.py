@@ -22,7 +22,6 @@ from pydantic import (
 from store.stats import Sums, measures
 
 DEFINITIONS = "2"  # Version of what win, net P&L and the rest mean; see EVIDENCE in the docs.
-ENOUGH = 50  # Closed trades of a book below which no claim is made.
 
 Evidence = Literal[
     "none", "insufficient", "descriptive", "confirmed", "supported", "suggestive", "faded",

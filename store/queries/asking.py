@@ -30,8 +30,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.columns import Moment
 from store.database import user_of
 from store.errors import NotFound
+from store.evidence.thresholds import CLOSED_MIN
 from store.models import Account, Strategy, Trade, User
-from store.queries.answer import ENOUGH, Evidence, Provenance, Scope, money
+from store.queries.answer import Evidence, Provenance, Scope, money
 from store.queries.filters import Filters
 from store.queries.summing import summed, sums_of
 from store.stats import Sums
@@ -91,14 +92,14 @@ class Asked:
         """What may be said at all; a question that makes claims has its own tiers."""
         if self.book is None or not self.book.sums.n:
             return "none"
-        return "insufficient" if self.book.book_n < ENOUGH else "descriptive"
+        return "insufficient" if self.book.book_n < CLOSED_MIN else "descriptive"
 
     @property
     def caveat(self) -> str:
         if self.evidence != "insufficient" or self.book is None:
             return ""
         return (
-            f" Evidence: insufficient ({self.book.book_n} of {ENOUGH} closed trades in the"
+            f" Evidence: insufficient ({self.book.book_n} of {CLOSED_MIN} closed trades in the"
             f" {self.mode} book)."
         )
 

@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Select, and_, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.evidence.thresholds import CLOSED_MIN
 from store.models import Account, Trade
-from store.queries.answer import ENOUGH, Answer, Optional, Part
+from store.queries.answer import Answer, Optional, Part
 from store.queries.asking import Asked, ask
 from store.queries.filters import Filters, question
 
@@ -68,7 +69,7 @@ def _summary(asked: Asked) -> str:
         return "The store is empty."
     return (
         f"{asked.sums.n} closed and {asked.book.open_n} open {asked.mode} trades;"
-        f" claims need {ENOUGH} closed.{asked.caveat}"
+        f" claims need {CLOSED_MIN} closed.{asked.caveat}"
     )
 
 

@@ -13,10 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
 from store.evidence.book import Book
-from store.evidence.verdicts import ALPHA
+from store.evidence.thresholds import ALPHA, CLOSED_MIN
 from store.models import Trade
 from store.queries.answer import (
-    ENOUGH,
     Answer,
     Money,
     MoneyOrNone,
@@ -150,9 +149,10 @@ def _best_said(found: "_Found | None", asked: Asked) -> str:
     best, currency = found.comparison.best_by_luck, asked.book.currency if asked.book else ""
     luck = ""
     if best is not None:
-        much = f"{best:+.2f} {currency}" if found.basis == "currency" else f"{best:+.1%}"
-        on = ", whatever its size," if found.basis == "currency" else f" on {found.basis}"
-        luck = f" luck alone would show a best mean of {much}{on} a trade;"
+        money = found.basis == "currency"
+        mean = f"{best:+.2f} {currency} a trade of any size" if money else f"{best:+.1%}"
+        on = "" if money else f" on {found.basis} a trade"
+        luck = f" luck alone would show a best mean of {mean}{on};"
     better = _better(found)
     said = f"{better or 'none'} stand{'' if better > 1 else 's'} out"
     return f" Of {found.comparison.compared} strategies compared{luck} {said} from the others."
@@ -200,7 +200,7 @@ def _performance(asked: Asked, drawdown_order_p: float | None) -> Performance:
 def _bet(asked: Asked) -> Kelly:
     """Of a whole book or a whole strategy: the best of many parts has an edge by luck."""
     if asked.evidence != "descriptive":
-        return Kelly(0.0, f"fewer than {ENOUGH} closed trades in the book")
+        return Kelly(0.0, f"fewer than {CLOSED_MIN} closed trades in the book")
     if set(asked.filters.said()) - {"mode", "strategy"}:
         return Kelly(0.0, "told of a whole book or a whole strategy only")
     return kelly(asked.sums, measures(asked.sums).expectancy_low)

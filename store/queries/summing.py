@@ -29,9 +29,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from store.columns import MONEY_DIGITS
 from store.columns import Money as MoneyColumn
 from store.models import Trade
-from store.stats import Clusters, Sums
+from store.stats import BLOCK_WEEKS, Clusters, Sums
 
-BLOCK_WEEKS = 4
 COUNTS = ("n", "wins", "losses", "breakevens")
 AMOUNTS = ("gross_pnl", "fees", "net_pnl", "won", "lost")
 POWERS = ("squares", "cubes", "won_squares", "lost_squares")

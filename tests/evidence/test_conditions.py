@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from store.evidence import conditions
+from store.evidence import conditions, thresholds
 from store.evidence.book import Book
-from store.evidence.conditions import judge, smallest_visible_edge
+from store.evidence.conditions import judge
 from store.evidence.grid import Value, conditions_of
+from store.evidence.power import smallest_visible_edge
 from store.evidence.sample import Sample
 from store.evidence.verdicts import CLAIMS, Verdict, Verdicts, sentence
 from tests.evidence import oracles
@@ -174,7 +175,7 @@ def test_permutations_end_above_the_size_from_which_holm_is_used(
 
 
 def test_holm_is_for_books_of_more_than_twenty_thousand_trades() -> None:
-    assert conditions.HOLM_FROM == 20_000
+    assert thresholds.HOLM_FROM == 20_000
 
 
 @pytest.mark.parametrize(("n", "floor"), [(1000, 1 / 2000), (1001, 1 / 1000)])

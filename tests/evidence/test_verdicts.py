@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store.evidence.thresholds import ALPHA, HINT
 from store.evidence.verdicts import (
-    ALPHA,
     CLAIMS,
-    HINT,
     RANKS,
     REFUSED,
     Tier,

@@ -105,6 +105,8 @@ def as_told(verdict: Verdict, family: Verdicts) -> dict[str, Any]:
         "rest_win_rate": rounded(verdict.rest_win_rate),
         "p_adjusted": rounded(verdict.p_adjusted),
         "mean_return": rounded(verdict.mean_return),
+        "mean_return_low": rounded(verdict.mean_return_low),
+        "mean_return_high": rounded(verdict.mean_return_high),
     }
     if verdict.also:
         told["also"] = list(verdict.also)

@@ -13,12 +13,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
 from store.database import Store
 from store.importers import read
 from store.importing import import_file
+from store.models import Trade
 from store.schema import prepare
 from tests.conftest import in_own_loop, settings_for
+from tests.evidence.oracles import hall
 from tests.ledger import record
 from tests.postgres_server import Server
 from tests.server.asking import ask
@@ -410,7 +413,7 @@ async def test_strategies_are_compared_in_money_where_risk_is_known_of_some_only
     answer = await ask(store, "get_strategy_performance")
 
     assert answer["comparison"]["basis"] == "currency"
-    assert "USD a trade; none stands out" in answer["summary"]
+    assert "USD a trade of any size; none stands out" in answer["summary"]
     assert {one["mean_return"] for one in answer["strategies"]} == {None}
 
 
@@ -430,3 +433,22 @@ async def test_strategies_are_compared_on_risk_or_else_on_notional(
 
     assert answer["comparison"]["basis"] == basis
     assert conditions["risk_known"] == (60 if stop else 0)
+
+
+async def test_every_mean_has_its_interval(store: Store) -> None:
+    """Hall's, by an oracle; of R, of returns and of a strategy's profit factor."""
+    await record(store, styles(60, edge=False))
+
+    answer = await ask(store, "get_strategy_performance")
+
+    overall = answer["overall"]
+    async with store.read() as session:
+        r = [float(one or 0) for one in await session.scalars(select(Trade.r_multiple))]
+    assert (overall["expectancy_r_low"], overall["expectancy_r_high"]) == pytest.approx(
+        hall(r), abs=1e-4
+    )
+    # Options: the risk is the premium, so R is the return on risk.
+    assert (overall["return_low"], overall["return_high"]) == pytest.approx(hall(r), abs=1e-4)
+    for one in answer["strategies"]:
+        assert one["expectancy_low"] is not None
+        assert one["profit_factor_low"] < one["profit_factor"] < one["profit_factor_high"]
