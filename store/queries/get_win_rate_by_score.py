@@ -214,8 +214,11 @@ def _summary(
     if not inside.n + rest.n:
         return f"None of {asked.sums.n} closed trades carries a {score} score.{asked.caveat}"
     asked_range = f"{score} score {low:g} to {high:g}: {inside.said()}"
-    compared = f"; the rest: {rest.said()}. {_VERDICTS[verdict.verdict]}" if rest.n else "."
-    return f"{asked_range}{compared} {_predictive_said(predictive)}{asked.caveat}"
+    compared = f"; the rest: {rest.said()}." if rest.n else "."
+    if predictive.reason is not None:
+        return f"{asked_range}{compared} Not tested: {predictive.reason}.{asked.caveat}"
+    tested = f" {_VERDICTS[verdict.verdict]}" if rest.n else ""
+    return f"{asked_range}{compared}{tested} {_predictive_said(predictive)}{asked.caveat}"
 
 
 def _predictive_said(found: Predictive) -> str:

@@ -181,4 +181,13 @@ async def test_below_fifty_scored_trades_nothing_is_said_of_the_score(store: Sto
     assert answer["whole_book_score"]["score_is_predictive"] == "unclear"
     assert answer["whole_book_score"]["reason"] == "fewer than 50 closed trades with a score"
     assert answer["whole_book_range"]["verdict"] == "too_few"
+    assert "Not tested: fewer than 50 closed trades with a score." in answer["summary"]
     assert answer["evidence"] == "insufficient"
+
+
+async def test_a_book_that_only_wins_says_why_nothing_is_tested(store: Store) -> None:
+    await record(store, scored(60, edge=False).replace(" -20 ", " +20 "))
+
+    answer = await ask(store, "get_win_rate_by_score", min=70)
+
+    assert answer["summary"].endswith("Not tested: fewer than 5 losses.")
