@@ -1,18 +1,18 @@
 """The books of a user: paper or live, each in one currency."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.audit import OWNER, begin, note_down
 from store.database import user_of
 from store.errors import Conflict, NotFound
-from store.models import Account, User
+from store.models import Account
 from store.records import Cash, Mode, Name, Said
 from store.vocabulary import name_key
 
@@ -37,43 +37,42 @@ class AccountEntry(Said):
     tolerance: Annotated[Cash, Field(ge=0)] = Decimal("0.000000")
 
 
-async def put_account(session: AsyncSession, entry: AccountEntry) -> Account:
+async def put_account(
+    session: AsyncSession, entry: AccountEntry, *, author: str = OWNER
+) -> Account:
     """The account `entry` declares: made, or the one that already says the same.
 
     Raises:
         Conflict: the name is taken by an account that says otherwise.
+        Refused: the tier keeps no more accounts.
     """
-    found = await find_account(session, entry.name)
-    if found is not None:
-        said = {name: getattr(found, name) for name in ("mode", "currency", "zone", "tolerance")}
-        differing = [name for name, value in said.items() if value != getattr(entry, name)]
-        if differing:
-            name = differing[0]
-            raise Conflict(
-                f"Account '{found.name}' exists with {name} {said[name]}, not"
-                f" {getattr(entry, name)}. Name another account."
-            )
+    command = await begin(session, "put_account", {"entry": entry}, key=None, author=author)
+    if (found := await find_account(session, entry.name)) is not None:
+        _require_same(found, entry)
         return found
-    user_id = user_of(session)
-    account_id = await session.scalar(
-        update(User)
-        .where(User.user_id == user_id)
-        .values(
-            last_account=User.last_account + 1,
-            ledger_version=User.ledger_version + 1,  # Answers name the zone of the accounts.
-        )
-        .returning(User.last_account)
-    )
     await session.execute(
         insert(Account).values(
-            user_id=user_id,
-            account_id=account_id,
+            user_id=user_of(session),
+            account_id=command.next_account(),
             name_key=name_key(entry.name),
-            created_at=datetime.now(UTC),
+            created_at=command.made_at,
             **entry.model_dump(),
         )
     )
+    # Answers name the accounts and their zone, so they change.
+    await note_down(session, command, {"account": command.last_account})
     return await require_account(session, entry.name)
+
+
+def _require_same(found: Account, entry: AccountEntry) -> None:
+    said = {name: getattr(found, name) for name in ("mode", "currency", "zone", "tolerance")}
+    differing = [name for name, value in said.items() if value != getattr(entry, name)]
+    if differing:
+        name = differing[0]
+        raise Conflict(
+            f"Account '{found.name}' exists with {name} {said[name]}, not"
+            f" {getattr(entry, name)}. Name another account."
+        )
 
 
 async def find_account(session: AsyncSession, name: str) -> Account | None:

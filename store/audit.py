@@ -8,16 +8,17 @@ the audit entry, chained to the one before it, in the same transaction.
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.database import user_of
-from store.errors import Conflict, Invalid, NotFound
-from store.models import AuditEntry, Request, User
+from store.database import token_of, user_of
+from store.errors import Conflict, Invalid, NotFound, Refused
+from store.fixed import canonical, content_hash
+from store.models import AuditEntry, Request, Tier, User
+
+OWNER = "owner"
 
 KEY_LENGTH = 200
 FIRST = "0" * 64  # What the first entry of a user is chained to.
@@ -39,21 +40,47 @@ class Recorded:
 
 @dataclass
 class Command:
-    """A command under way. `last_trade` counts on as trades are numbered."""
+    """A command under way. The counters count on as trades and accounts are numbered."""
 
     name: str
     key: str | None
     author: str
     content_hash: str
     made_at: datetime
+    last_account: int
     last_trade: int
     last_audit: int
     previous_hash: str
+    tier: Tier
     replay: Recorded | None = None
 
     def next_trade(self) -> int:
+        """The number of a new trade.
+
+        Raises:
+            Refused: the tier keeps no more.
+        """
         self.last_trade += 1
+        self._require("trades", self.last_trade)
         return self.last_trade
+
+    def next_account(self) -> int:
+        """The number of a new account.
+
+        Raises:
+            Refused: the tier keeps no more.
+        """
+        self.last_account += 1
+        self._require("accounts", self.last_account)
+        return self.last_account
+
+    def _require(self, what: str, wanted: int) -> None:
+        limit: int | None = getattr(self.tier, what)
+        if limit is not None and wanted > limit:
+            raise Refused(
+                f"The tier {self.tier.name} keeps {limit} {what} and all are taken; nothing of"
+                " this is recorded. What is recorded stays; a higher tier keeps more."
+            )
 
 
 async def begin(
@@ -71,9 +98,10 @@ async def begin(
     user_id = user_of(session)
     counters = (
         await session.execute(
-            select(User.last_trade, User.last_audit, User.audit_head)
+            select(User.last_account, User.last_trade, User.last_audit, User.audit_head, Tier)
+            .join(Tier, Tier.name == User.tier)
             .where(User.user_id == user_id)
-            .with_for_update()
+            .with_for_update(of=User)
         )
     ).one_or_none()
     if counters is None:
@@ -84,9 +112,11 @@ async def begin(
         author=author,
         content_hash=content_hash({"command": name, **content}),
         made_at=datetime.now(UTC),
+        last_account=counters.last_account,
         last_trade=counters.last_trade,
         last_audit=counters.last_audit,
         previous_hash=counters.audit_head or FIRST,
+        tier=counters.Tier,
     )
     if key is not None:
         command.replay = await _replay(session, command)
@@ -109,54 +139,68 @@ async def _replay(session: AsyncSession, command: Command) -> Recorded | None:
     return Recorded(**{**json.loads(request.result), "replayed": True})
 
 
-async def finish(session: AsyncSession, command: Command, recorded: Recorded) -> Recorded:
-    """Put the command on the record and give back `recorded`."""
-    user_id = user_of(session)
-    result = _canonical(asdict(recorded))
+async def finish(
+    session: AsyncSession, command: Command, recorded: Recorded, *, state: str | None = None
+) -> Recorded:
+    """Put the command on the record and give back `recorded`; `state` is the hash of what it
+    fixed for ever."""
+    result = asdict(recorded)
+    await note_down(session, command, result, state=state)
+    if command.key is not None:
+        await session.execute(
+            insert(Request).values(
+                user_id=user_of(session),
+                request_key=command.key,
+                command=command.name,
+                content_hash=command.content_hash,
+                result=canonical(result),
+                made_at=command.made_at,
+            )
+        )
+    return recorded
+
+
+async def note_down(
+    session: AsyncSession,
+    command: Command,
+    result: dict[str, Any],
+    *,
+    state: str | None = None,
+    answers_change: bool = True,
+) -> None:
+    """Append the audit entry of `command` and write the user's counters.
+
+    Unless `answers_change` the ledger version stays, and so does what is remembered of it.
+    """
     entry = {
-        "user_id": user_id,
+        "user_id": user_of(session),
         "entry_number": command.last_audit + 1,
         "made_at": command.made_at,
         "author": command.author,
         "command": command.name,
         "content_hash": command.content_hash,
-        "result": result,
+        "result": canonical(result),
         "previous_hash": command.previous_hash,
+        "token": token_of(session),
+        "state_hash": state,
     }
-    entry_hash = content_hash(entry)
-    await session.execute(insert(AuditEntry).values(**entry, entry_hash=entry_hash))
-    if command.key is not None:
-        await session.execute(
-            insert(Request).values(
-                user_id=user_id,
-                request_key=command.key,
-                command=command.name,
-                content_hash=command.content_hash,
-                result=result,
-                made_at=command.made_at,
-            )
-        )
+    entry["entry_hash"] = entry_hash(entry)
+    await session.execute(insert(AuditEntry).values(entry))
     await session.execute(
         update(User)
-        .where(User.user_id == user_id)
+        .where(User.user_id == user_of(session))
         .values(
+            last_account=command.last_account,
             last_trade=command.last_trade,
             last_audit=command.last_audit + 1,
-            audit_head=entry_hash,
-            ledger_version=User.ledger_version + 1,
+            audit_head=entry["entry_hash"],
+            ledger_version=User.ledger_version + int(answers_change),
         )
     )
-    return recorded
 
 
-def content_hash(content: dict[str, Any]) -> str:
-    """SHA-256 of `content` as canonical JSON: sorted keys, decimals and moments as text."""
-    return sha256(_canonical(content).encode()).hexdigest()
-
-
-def _canonical(content: Any) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+def entry_hash(entry: dict[str, Any]) -> str:
+    """The hash of an audit entry: of all its columns that are said, but for the hash itself."""
+    return content_hash(
+        {name: value for name, value in entry.items() if name != "entry_hash" and value is not None}
+    )

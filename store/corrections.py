@@ -6,11 +6,12 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import require_account
-from store.audit import Command, Recorded, begin, finish
+from store.audit import OWNER, Command, Recorded, begin, finish
 from store.database import user_of
 from store.errors import Conflict, Invalid
+from store.fixed import correction_hash, state_hash
 from store.models import Correction
-from store.recording import OWNER, end_trade, require_trade, write_trade
+from store.recording import end_trade, locked_hash, require_trade, write_trade
 from store.records import TradeEntry
 
 
@@ -45,7 +46,7 @@ async def correct_trade(
         "broker_order_id": entry.broker_order_id or old.broker_order_id,
     }
     await end_trade(session, replacement, ids | derived)
-    return await finish(session, command, Recorded(replacement, derived["status"]))
+    return await _finish(session, command, number, Recorded(replacement, derived["status"]))
 
 
 async def void_trade(
@@ -65,7 +66,7 @@ async def void_trade(
     if old.status not in ("open", "closed"):
         raise Conflict(f"Trade {number} is {old.status} already.")
     await _explain(session, command, number, None, reason)
-    return await finish(session, command, Recorded(number, "void"))
+    return await _finish(session, command, number, Recorded(number, "void"))
 
 
 async def _explain(
@@ -85,3 +86,13 @@ async def _explain(
             made_at=command.made_at,
         )
     )
+
+
+async def _finish(
+    session: AsyncSession, command: Command, corrected: int, recorded: Recorded
+) -> Recorded:
+    state = state_hash(
+        trade=await locked_hash(session, recorded),
+        correction=await correction_hash(session, corrected),
+    )
+    return await finish(session, command, recorded, state=state)

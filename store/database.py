@@ -10,10 +10,9 @@ identity is the predicate that every statement carries.
 """
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import event
@@ -24,24 +23,23 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from store.database_url import Database
 from store.errors import Unavailable
+from store.faults import DROPPED, FAULTS, fault, not_opened, patiently, unreachable
 from store.memory import Memory
 from store.settings import Settings
 
+Result = TypeVar("Result")
+Work = Callable[[AsyncSession], Awaitable[Result]]
+
 ROLE = "trade_history_app"
-BUSY_SECONDS = 30
-# What a driver raises when the other side has gone.
-DROPPED = (
-    ConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-)
+OPERATOR = "trade_history_operator"
+BUSY_SECONDS = 30  # For another program that writes to the same SQLite file.
+POOL_SECONDS = 10  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
 
 class Store:
-    """The ledger of one database; `read()` and `write()` give a session bound to a user.
+    """The ledger of one database. `answer` and `record` do a piece of work in a transaction
+    of a user, patiently; `read` and `write` give the bare transaction.
 
     The engine connects lazily: a Store can be made while the database is down.
     """
@@ -50,8 +48,26 @@ class Store:
         self.settings = settings
         self.database: Database = settings.database()
         self.engine: AsyncEngine = create_engine(settings)
+        if self.database.dialect == "sqlite":
+            limit_statements(self.engine, settings.statement_timeout_seconds)
         self.memory = Memory()
         self._writing = asyncio.Lock()
+
+    async def answer(self, work: "Work[Result]", user_id: int | None = None) -> Result:
+        """What `work` reads as `user_id`; asked again where a connection broke off."""
+        return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
+
+    async def record(
+        self,
+        work: "Work[Result]",
+        user_id: int | None = None,
+        *,
+        keyed: bool,
+        token: str | None = None,
+    ) -> Result:
+        """What `work` wrote and committed. Where a connection broke off it is done again, but
+        only if `keyed`: each command in it has the caller's key and so happens once."""
+        return await patiently(lambda: _within(self.write(user_id, token=token), work), keyed=keyed)
 
     @asynccontextmanager
     async def read(self, user_id: int | None = None) -> AsyncIterator[AsyncSession]:
@@ -60,29 +76,49 @@ class Store:
             yield session
 
     @asynccontextmanager
-    async def write(self, user_id: int | None = None) -> AsyncIterator[AsyncSession]:
-        """One unit of work: committed at the end of the block, undone by any exception."""
-        if self.database.dialect == "postgresql":
-            async with self._transaction(user_id, write=True) as session:
-                yield session
-            return
-        # SQLite has one writer; waiting here is fair, waiting in the file is not.
-        async with self._writing, self._transaction(user_id, write=True) as session:
+    async def write(
+        self, user_id: int | None = None, *, token: str | None = None
+    ) -> AsyncIterator[AsyncSession]:
+        """One unit of work: committed at the end of the block, undone by any exception.
+
+        `token` names the API token on whose behalf it is done, for the audit.
+        """
+        async with self._one_writer(), self._transaction(user_id, write=True) as session:
+            session.info["token"] = token
             yield session
 
     @asynccontextmanager
+    async def operate(self, user_id: int | None = None) -> AsyncIterator[AsyncSession]:
+        """A transaction that sees every user, for an operator's commands only; what it
+        records goes on the record of `user_id`."""
+        async with (
+            self._one_writer(),
+            self._transaction(user_id, write=True, role=OPERATOR) as session,
+        ):
+            yield session
+
+    @asynccontextmanager
+    async def _one_writer(self) -> AsyncIterator[None]:
+        """SQLite has one writer; waiting here is fair, waiting in the file is not."""
+        if self.database.dialect == "postgresql":
+            yield
+            return
+        async with self._writing:
+            yield
+
+    @asynccontextmanager
     async def _transaction(
-        self, user_id: int | None, *, write: bool
+        self, user_id: int | None, *, write: bool, role: str = ROLE
     ) -> AsyncIterator[AsyncSession]:
         user = int(self.settings.user_id if user_id is None else user_id)
-        opening = self._opening(user, write=write)
-        async with open_connection(self.engine, self.database, opening) as connection:
+        opening = self._opening(user, role, write=write)
+        async with open_connection(self.engine, self.database, opening, role) as connection:
             # What a writer has not committed yet is nothing to remember.
             info = {"user_id": user, "memory": Memory() if write else self.memory}
             yield AsyncSession(connection, expire_on_commit=False, info=info)
             await commit(connection)
 
-    def _opening(self, user: int, *, write: bool) -> list[str]:
+    def _opening(self, user: int, role: str, *, write: bool) -> list[str]:
         if self.database.dialect == "sqlite":
             # query_only is left on by readers, so writers say theirs too.
             only, begin = ("OFF", "BEGIN IMMEDIATE") if write else ("ON", "BEGIN")
@@ -93,13 +129,20 @@ class Store:
         kind = "READ WRITE" if write else "ISOLATION LEVEL REPEATABLE READ READ ONLY"
         return [
             f"BEGIN {kind};"
-            f" SET LOCAL ROLE {ROLE};"
+            f" SET LOCAL ROLE {role};"
             f" SET LOCAL app.user_id = '{user}';"
             f" SET LOCAL statement_timeout = {timeout}"
         ]
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _within(
+    transaction: AbstractAsyncContextManager[AsyncSession], work: "Work[Result]"
+) -> Result:
+    async with transaction as session:
+        return await work(session)
 
 
 def user_of(session: AsyncSession) -> int:
@@ -112,6 +155,12 @@ def memory_of(session: AsyncSession) -> Memory:
     """What this process remembers of this database."""
     memory: Memory = session.info["memory"]
     return memory
+
+
+def token_of(session: AsyncSession) -> str | None:
+    """The API token on whose behalf this transaction writes; None from within."""
+    token: str | None = session.info.get("token")
+    return token
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
@@ -129,7 +178,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if in_memory else settings.pool_size,
         max_overflow=0,
-        pool_timeout=BUSY_SECONDS,
+        pool_timeout=POOL_SECONDS,
         pool_recycle=-1 if in_memory else RECYCLE_SECONDS,
         pool_use_lifo=True,
         hide_parameters=True,
@@ -156,9 +205,28 @@ def _pragmas(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def limit_statements(engine: AsyncEngine, seconds: int) -> None:
+    """Give SQLite what PostgreSQL has: a statement that takes longer is stopped."""
+
+    def begin(connection: Any, *_statement: Any) -> None:
+        raw = connection.connection.driver_connection
+        loop = asyncio.get_running_loop()
+        connection.info["limit"] = loop.call_later(
+            seconds, lambda: loop.create_task(raw.interrupt())
+        )
+
+    def end(connection: Any, *_statement: Any) -> None:
+        if limit := connection.info.pop("limit", None):
+            limit.cancel()
+
+    event.listen(engine.sync_engine, "before_cursor_execute", begin)
+    event.listen(engine.sync_engine, "after_cursor_execute", end)
+    event.listen(engine.sync_engine, "handle_error", lambda context: end(context.connection))
+
+
 @asynccontextmanager
 async def open_connection(
-    engine: AsyncEngine, database: Database, opening: Sequence[str] = ()
+    engine: AsyncEngine, database: Database, opening: Sequence[str] = (), role: str = ROLE
 ) -> AsyncIterator[AsyncConnection]:
     """A connection on which `opening` was said, or a sentence that says why there is none.
 
@@ -168,19 +236,22 @@ async def open_connection(
     connection = await _connect(engine, database)
     try:
         try:
-            await _open(connection, opening)
+            await _open(connection, opening, role)
         except DROPPED:
             # The server hung up while the connection waited, and so it did on the others.
             await connection.invalidate()
             await connection.close()
             await engine.dispose()
             connection = await _connect(engine, database)
-            await _open(connection, opening)
+            await _open(connection, opening, role)
         yield connection
-    except (DBAPIError, *DROPPED) as error:
-        if (reason := _why_it_failed(error)) is None:
+    except asyncio.CancelledError:
+        await _interrupt(connection)
+        raise
+    except FAULTS as error:
+        if (unavailable := fault(error, database)) is None:
             raise
-        raise Unavailable(f"The store {database.name} {reason}") from None
+        raise unavailable from None
     finally:
         await asyncio.shield(_give_back(connection))
 
@@ -190,38 +261,26 @@ async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
         return await engine.connect()
     except PoolTimeout:
         raise Unavailable(
-            f"The store is busy: no connection became free in {BUSY_SECONDS} seconds."
+            f"The store is busy: no connection became free in {POOL_SECONDS} seconds."
         ) from None
-    except (DBAPIError, OSError, TimeoutError) as error:
-        raise _unreachable(error, database) from None
+    except (DBAPIError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise unreachable(error, database) from None
 
 
-async def _open(connection: AsyncConnection, opening: Sequence[str]) -> None:
+async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) -> None:
     try:
         await say(connection, opening)
-    except asyncpg.PostgresError as error:
-        # The role is missing, or may not be taken.
-        if error.sqlstate in ("22023", "42704", "42501"):
-            raise Unavailable(
-                f"The database has no usable role {ROLE}: run `trade-history migrate`."
-            ) from None
-        raise
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
+    except FAULTS as error:
+        if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
             raise
-        raise Unavailable(
-            f"The store is busy: another program has been writing to it for {BUSY_SECONDS} seconds."
-        ) from None
+        raise unavailable from None
 
 
-def _why_it_failed(error: BaseException) -> str | None:
-    """What happened to a connection under way; None if the fault is not the connection's."""
-    state = getattr(getattr(error, "driver_exception", error), "sqlstate", None)
-    if state == "57014":
-        return "took too long to answer and was stopped; ask for less, or raise the limit."
-    if isinstance(error, DROPPED) or getattr(error, "connection_invalidated", False):
-        return "broke off; a write may be repeated safely under the same key."
-    return None
+async def _interrupt(connection: AsyncConnection) -> None:
+    """Stop what the database works on for nobody; asyncpg does so by itself."""
+    if connection.dialect.name == "sqlite" and not (connection.invalidated or connection.closed):
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        await raw.interrupt()
 
 
 async def _give_back(connection: AsyncConnection) -> None:
@@ -241,25 +300,6 @@ async def _in_transaction(connection: AsyncConnection) -> bool:
     if raw.is_closed():
         raise asyncpg.InterfaceError("the connection is closed")
     return bool(raw.is_in_transaction())
-
-
-def _unreachable(error: BaseException, database: Database) -> Unavailable:
-    """Plain words for a refused connection; the driver's text may carry secrets."""
-    state = getattr(getattr(error, "driver_exception", None), "sqlstate", None)
-    reasons = {
-        "28P01": "the password or user name is refused; check DATABASE_URL",
-        "28000": "the user may not connect; check DATABASE_URL",
-        "3D000": "the database does not exist; create it or check DATABASE_URL",
-        "53300": "it has no connection left; lower TRADE_HISTORY_POOL_SIZE",
-        "57P03": "it is starting up; try again shortly",
-    }
-    if state in reasons:
-        reason = reasons[state]
-    elif database.dialect == "sqlite":
-        reason = "the file cannot be opened; check that its folder exists and is writable"
-    else:
-        reason = "it does not answer; check that it runs and that host and port are right"
-    return Unavailable(f"The store {database.name} is unreachable: {reason}.")
 
 
 async def commit(connection: AsyncConnection) -> None:

@@ -1,9 +1,13 @@
 """What the store refuses, in words a person or an agent can act on.
 
 Every message names what was refused, its value and what would be accepted. It never
-carries a secret or stored text. Each edge (tool, command line, HTTP) translates the three
-kinds in one place; any other exception is a bug.
+carries a secret or stored text. Each edge (tool, command line, HTTP) translates the kinds
+in one place; any other exception is a bug.
 """
+
+from typing import Literal, TypeAlias
+
+Again: TypeAlias = Literal["no", "yes", "keyed"]
 
 
 class StoreError(Exception):
@@ -22,5 +26,18 @@ class Invalid(StoreError):  # noqa: N818
     """A value is outside of what is accepted."""
 
 
+class Refused(StoreError):  # noqa: N818
+    """The caller may not do this: a scope is missing, or the tier's limit is reached."""
+
+
 class Unavailable(StoreError):  # noqa: N818
-    """The database cannot be reached or is not ready; the message says what to check."""
+    """The database cannot be reached or is not ready; the message says what to check.
+
+    `again` says whether repeating may help: "no", "yes" (nothing was done), or "keyed" (it
+    is not known whether it was done, so that only what a key makes happen once may be
+    repeated).
+    """
+
+    def __init__(self, message: str, *, again: Again = "no") -> None:
+        super().__init__(message)
+        self.again = again

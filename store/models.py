@@ -1,4 +1,4 @@
-"""The tables of the ledger. Every key begins with `user_id`.
+"""The tables of the ledger. Every key begins with `user_id`; only tiers belong to nobody.
 
 Locks, row-level security and the application's role are in the migrations: they are the
 database's own, and hold for clients that have never seen this code.
@@ -48,11 +48,33 @@ class Base(DeclarativeBase):
     }
 
 
+class Tier(Base):
+    """What a subscription includes; null is without limit."""
+
+    __tablename__ = "tiers"
+    __table_args__ = (
+        PrimaryKeyConstraint("name"),
+        CheckConstraint("calls_per_minute > 0", name="calls_per_minute"),
+        CheckConstraint("accounts > 0", name="accounts"),
+        CheckConstraint("trades > 0", name="trades"),
+        STRICT,
+    )
+
+    name: Mapped[str]
+    calls_per_minute: Mapped[int | None]
+    accounts: Mapped[int | None]
+    trades: Mapped[int | None]
+
+
 class User(Base):
     """A tenant, its counters and its ledger version, which every recording raises."""
 
     __tablename__ = "users"
-    __table_args__ = (PrimaryKeyConstraint("user_id"), STRICT)
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id"),
+        one_of("tier", "free", "basic", "pro"),
+        STRICT,
+    )
 
     user_id: Mapped[int] = mapped_column(autoincrement=False)
     name: Mapped[str]
@@ -62,6 +84,7 @@ class User(Base):
     last_audit: Mapped[int]
     audit_head: Mapped[str | None]  # Hash of the last audit entry.
     ledger_version: Mapped[int]
+    tier: Mapped[str] = mapped_column(server_default="pro")
 
 
 class Account(Base):
@@ -416,3 +439,86 @@ class AuditEntry(Base):
     result: Mapped[str]
     previous_hash: Mapped[str]
     entry_hash: Mapped[str]
+    token: Mapped[str | None]  # Which API token wrote; none from within.
+    state_hash: Mapped[str | None]  # Of what the command fixed for ever; store/fixed.py.
+
+
+class ApiToken(Base):
+    """A key to one user's trades. The secret is with its owner; here is its hash."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "token_number"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        CheckConstraint("length(secret_hash) = 64", name="secret_hash"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    token_number: Mapped[int]
+    name: Mapped[str]
+    secret_hash: Mapped[str]
+    scopes: Mapped[str]  # Separated by blanks, as OAuth writes them.
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class UserSetting(Base):
+    """A preference. Where it is sensitive, `value` is sealed."""
+
+    __tablename__ = "user_settings"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "name"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        CheckConstraint("sealed IN (0, 1)", name="sealed"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    name: Mapped[str]
+    value: Mapped[str]
+    sealed: Mapped[int] = mapped_column(Small)
+    updated_at: Mapped[datetime]
+
+
+class BrokerConnection(Base):
+    """How to reach a user's broker; the token is sealed."""
+
+    __tablename__ = "broker_connections"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "broker", "environment"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        one_of("environment", "sandbox", "live"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    broker: Mapped[str]
+    environment: Mapped[str]
+    sealed_token: Mapped[str]
+    updated_at: Mapped[datetime]
+
+
+class Call(Base):
+    """A question that was asked: who, what, and a hash of what was answered."""
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "called_at", "call_id"),
+        ForeignKeyConstraint(["user_id"], ["users.user_id"]),
+        one_of("outcome", "answered", "refused", "failed"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    called_at: Mapped[datetime]
+    call_id: Mapped[str]
+    tool: Mapped[str]
+    token: Mapped[str | None]
+    arguments_hash: Mapped[str]
+    outcome: Mapped[str]
+    result_hash: Mapped[str | None]
+    trades_used: Mapped[int | None]
+    milliseconds: Mapped[int]

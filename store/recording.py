@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import pnl
 from store.accounts import require_account
-from store.audit import Command, Recorded, begin, finish
+from store.audit import OWNER, Command, Recorded, begin, finish
 from store.columns import MONEY_DIGITS
 from store.database import user_of
 from store.derived import (
@@ -33,6 +33,7 @@ from store.derived import (
     trade_result,
 )
 from store.errors import Conflict, Invalid, NotFound
+from store.fixed import note_row, row_hash, state_hash, trade_hash
 from store.models import Account, Condition, Fill, Note, Snapshot, Strategy, Trade
 from store.models import Leg as LegRow
 from store.records import (
@@ -50,7 +51,6 @@ from store.records import (
 )
 from store.vocabulary import name_key
 
-OWNER = "owner"
 EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)
 SAID = (
     "ticker", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
@@ -75,7 +75,7 @@ async def open_trade(
     number = command.next_trade()
     derived = await write_trade(session, command, account, entry, number)
     await end_trade(session, number, _external(entry) | derived)
-    return await finish(session, command, Recorded(number, derived["status"]))
+    return await _finish(session, command, Recorded(number, derived["status"]))
 
 
 async def add_fill(
@@ -110,7 +110,7 @@ async def add_fill(
         fill, rest = _split(fill, fill.quantity - excess)
         flipped = await _open_rest(session, command, trade, leg, rest)
     status = await _continue(session, trade, legs, {leg_number: [fill]}, exit_reason)
-    return await finish(session, command, Recorded(number, status, flipped))
+    return await _finish(session, command, Recorded(number, status, flipped))
 
 
 async def close_trade(
@@ -149,7 +149,7 @@ async def close_trade(
     status = await _continue(session, trade, legs, fills, exit_reason)
     if status == "open" and not isinstance(how, ByDelivery):
         raise Invalid(f"Trade {number} would stay open: the fills do not flatten every leg.")
-    return await finish(session, command, Recorded(number, status))
+    return await _finish(session, command, Recorded(number, status))
 
 
 async def add_snapshots(
@@ -228,7 +228,8 @@ async def add_note(
             written_at=command.made_at,
         )
     )
-    return await finish(session, command, Recorded(number, trade.status))
+    state = state_hash(note=row_hash(await note_row(session, number, (last or 0) + 1)))
+    return await finish(session, command, Recorded(number, trade.status), state=state)
 
 
 # What the commands, and corrections, are made of.
@@ -319,6 +320,18 @@ async def open_trade_of(session: AsyncSession, number: int) -> tuple[Trade, list
             " correct_trade or void_trade."
         )
     return trade, await _legs_of(session, number)
+
+
+async def locked_hash(session: AsyncSession, recorded: Recorded) -> str | None:
+    """The hash of the trade that a command locked; None if it is open."""
+    if recorded.status == "open":
+        return None
+    return await trade_hash(session, recorded.number)
+
+
+async def _finish(session: AsyncSession, command: Command, recorded: Recorded) -> Recorded:
+    state = state_hash(trade=await locked_hash(session, recorded))
+    return await finish(session, command, recorded, state=state)
 
 
 def _at_end_only(derived: dict[str, Any]) -> set[str]:

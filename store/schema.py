@@ -18,10 +18,13 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.database import ROLE, Store, commit, create_engine, open_connection, say
+from store.audit import OWNER, begin, note_down
+from store.database import OPERATOR, ROLE, Store, commit, create_engine, open_connection, say
 from store.errors import Invalid, Unavailable
 from store.models import User
 from store.settings import Settings
+from store.users import TierName
+from store.vocabulary import label
 
 INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -84,13 +87,20 @@ async def upgrade(settings: Settings, revision: str = "head") -> SchemaStatus:
     except DBAPIError as error:
         if getattr(error.driver_exception, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
             raise
-        raise Unavailable(
-            f"This connection may not migrate {settings.database().name}: {error.orig}. Let its"
-            f" owner run `CREATE ROLE {ROLE} NOLOGIN; GRANT {ROLE} TO <the user of DATABASE_URL>"
-            f" WITH ADMIN OPTION; GRANT CREATE ON SCHEMA public TO <that user>`, then migrate"
-            " again."
-        ) from None
+        raise Unavailable(what_the_owner_runs(settings, error)) from None
     return await status(settings)
+
+
+def what_the_owner_runs(settings: Settings, error: DBAPIError) -> str:
+    database = settings.database()
+    user = (database.url.username or "postgres").replace('"', '""')
+    return (
+        f"This connection may not migrate {database.name} ({error.orig}). Let an owner of the"
+        f" database run `CREATE ROLE {ROLE} NOLOGIN; CREATE ROLE {OPERATOR} NOLOGIN;"
+        f' GRANT {ROLE}, {OPERATOR} TO "{user}" WITH ADMIN OPTION;'
+        f' GRANT CREATE, USAGE ON SCHEMA public TO "{user}"` (what exists already may be left'
+        " out), then migrate again."
+    )
 
 
 async def downgrade(settings: Settings, revision: str) -> SchemaStatus:
@@ -149,8 +159,11 @@ async def prepare(store: Store) -> None:
     await add_user(store, store.settings.user_id, "local")
 
 
-async def add_user(store: Store, user_id: int, name: str) -> None:
+async def add_user(
+    store: Store, user_id: int, name: str, *, tier: TierName = "pro", author: str = OWNER
+) -> None:
     """Make the user `user_id`, if there is none yet."""
+    name = label("name of a user", name)
     async with store.read(user_id) as session:
         if await session.scalar(select(User.user_id).where(User.user_id == user_id)):
             return
@@ -166,8 +179,12 @@ async def add_user(store: Store, user_id: int, name: str) -> None:
                 last_trade=0,
                 last_audit=0,
                 ledger_version=0,
+                tier=tier,
             )
         )
+        said = {"name": name, "tier": tier}
+        command = await begin(session, "add_user", said, key=None, author=author)
+        await note_down(session, command, {"user": user_id}, answers_change=False)
 
 
 def _on(connection: Connection) -> Config:

@@ -6,7 +6,7 @@ Everything is an environment variable, also read from `.env` in the working dire
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -27,8 +27,13 @@ def lowered(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-class Settings(BaseSettings):
-    """What the environment says; use `load_settings()`, which refuses in plain words."""
+class Environment(BaseSettings):
+    """Settings of one part of the program; `load` reads them and refuses in plain words.
+
+    `accepted` says by variable what may stand in it.
+    """
+
+    accepted: ClassVar[dict[str, str]] = {}
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -38,6 +43,26 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         str_strip_whitespace=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_blanks(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """An empty variable is unset; so is a placeholder that an MCPB host left in place."""
+        return {name: value for name, value in values.items() if not is_blank(value)}
+
+
+class Settings(Environment):
+    """Which database, whose trades, and how hard the database may be worked."""
+
+    accepted: ClassVar[dict[str, str]] = {
+        "DATABASE_URL": "text",
+        "DATABASE_URL_FILE": "the path of a file that holds the database address",
+        "TRADE_HISTORY_DATA_DIR": "the path of a folder",
+        "TRADE_HISTORY_USER_ID": "a whole number from 1",
+        "TRADE_HISTORY_POOL_SIZE": "a whole number from 1 to 50",
+        "TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS": "a whole number from 1 to 600",
+        "TRADE_HISTORY_PG_PREPARED": "auto, on or off",
+    }
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     database_url_file: Path | None = Field(default=None, validation_alias="DATABASE_URL_FILE")
@@ -50,12 +75,6 @@ class Settings(BaseSettings):
     pg_prepared: Annotated[Prepared, BeforeValidator(lowered)] = Field(
         default="auto", validation_alias="TRADE_HISTORY_PG_PREPARED"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def without_blanks(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """An empty variable is unset; so is a placeholder that an MCPB host left in place."""
-        return {name: value for name, value in values.items() if not is_blank(value)}
 
     def database(self) -> Database:
         """The database these settings choose; nothing is opened or created.
@@ -86,15 +105,6 @@ class Settings(BaseSettings):
         return home_expanded("TRADE_HISTORY_DATA_DIR", self.data_dir)
 
 
-ACCEPTED = {
-    "DATABASE_URL": "text",
-    "DATABASE_URL_FILE": "the path of a file that holds the database address",
-    "TRADE_HISTORY_DATA_DIR": "the path of a folder",
-    "TRADE_HISTORY_USER_ID": "a whole number from 1",
-    "TRADE_HISTORY_POOL_SIZE": "a whole number from 1 to 50",
-    "TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS": "a whole number from 1 to 600",
-    "TRADE_HISTORY_PG_PREPARED": "auto, on or off",
-}
 WRONG = {
     "int_parsing": "is not a whole number",
     "int_from_float": "is not a whole number",
@@ -105,27 +115,38 @@ WRONG = {
 }
 
 
+Loaded = TypeVar("Loaded", bound=Environment)
+
+
 def load_settings() -> Settings:
-    """The settings of this process, from its environment and `.env`.
+    """The store's settings, from the environment of this process and `.env`.
+
+    Raises:
+        Invalid: a variable has a value that is not accepted.
+    """
+    return load(Settings)
+
+
+def load(kind: type[Loaded]) -> Loaded:
+    """The settings of one part of the program.
 
     Raises:
         Invalid: a variable has a value that is not accepted.
     """
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         wrong = [(str(one["loc"][0]), one["type"]) for one in error.errors(include_input=False)]
-        problem = " ".join(refusal(variable, kind) for variable, kind in wrong)
+        problem = " ".join(
+            f"{variable} {WRONG.get(why, 'is not usable')}; {kind.accepted[variable]} is accepted."
+            for variable, why in wrong
+        )
     except UnicodeDecodeError:
         problem = "The file .env is not UTF-8 text; save it as UTF-8."
     except OSError as error:
         problem = f"The file .env cannot be read: {error.strerror}."
     # Raised out here, for the errors above hold what they refuse: no traceback may carry them.
     raise Invalid(problem)
-
-
-def refusal(variable: str, kind: str) -> str:
-    return f"{variable} {WRONG.get(kind, 'is not usable')}; {ACCEPTED[variable]} is accepted."
 
 
 def is_blank(value: object) -> bool:

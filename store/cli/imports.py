@@ -1,95 +1,26 @@
-"""The ledger from a terminal: migrate it, import files, see what it holds.
+"""Files into the ledger."""
 
-Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 refused, 3 not found,
-4 contradicts what is recorded, 5 the database is not ready.
-"""
-
-import asyncio
-import json
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress
-from sqlalchemy.exc import InterfaceError, OperationalError
 
-from store import schema
-from store.accounts import list_accounts
+from store.cli.terminal import as_json_option, run, say, say_json
 from store.database import Store
-from store.errors import Conflict, Invalid, NotFound, StoreError, Unavailable
 from store.importers import ImportFile, Rejection, formats, read
 from store.importing import ImportResult, RowsRefused, import_file
 from store.records import Mode
-from store.settings import load_settings
 
-Answer = TypeVar("Answer")
-
-EXIT_CODES: dict[type[StoreError], int] = {Invalid: 2, NotFound: 3, Conflict: 4, Unavailable: 5}
 LONG_FILE = 200  # Rows from which waiting is worth a progress bar.
 
 
-class Commands(click.Group):
-    """Commands whose refusals are a sentence and an exit code, never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except StoreError as error:
-            code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 2)
-            refuse(ctx, str(error), code)
-        except (OperationalError, InterfaceError):
-            refuse(ctx, "The store stopped answering; nothing of this command is recorded.", 5)
-
-
-def refuse(ctx: click.Context, message: str, code: int) -> None:
-    click.echo(f"trade-history: {shown(message)}", err=True)
-    ctx.exit(code)
-
-
-def shown(text: str) -> str:
-    """Text that can do nothing to a terminal; line breaks are ours."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
-    )
-
-
-def say(text: str) -> None:
-    click.echo(shown(text))
-
-
-def say_json(answer: Any) -> None:
-    click.echo(json.dumps(answer, ensure_ascii=True, indent=2, default=str))
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="trade-history-mcp")
-def cli() -> None:
-    """Your trade history: exact records, kept in the database that DATABASE_URL names."""
-
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-
-
-def run(work: Callable[[Store], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Do `work` on the configured store, its schema made ready first."""
-
-    async def on_store() -> Answer:
-        store = Store(load_settings())
-        try:
-            await schema.prepare(store)
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(on_store())
-
-
-@cli.command("import")
+@click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--account", help="Where trades go that name no account.")
 @click.option("--mode", type=click.Choice(["paper", "live"]), help="What they are.")
@@ -228,87 +159,3 @@ def rejections(rejected: tuple[Rejection, ...]) -> list[dict[str, Any]]:
          "reason": one.reason}
         for one in rejected
     ]  # fmt: skip
-
-
-@cli.command()
-@as_json_option
-def migrate(as_json: bool) -> None:
-    """Bring the database's schema up to this program's."""
-    say_schema(asyncio.run(schema.upgrade(load_settings())), as_json)
-
-
-@cli.command()
-@click.argument("revision")
-@click.option("--yes", is_flag=True, help="Do not ask before 'base', which removes all trades.")
-@as_json_option
-def rollback(revision: str, yes: bool, as_json: bool) -> None:
-    """Take the schema back to REVISION; `base` removes the ledger with all it holds."""
-    settings = load_settings()
-    if revision == "base" and not yes:
-        name = settings.database().name
-        click.confirm(shown(f"Remove every trade from {name}?"), abort=True, err=True)
-    say_schema(asyncio.run(schema.downgrade(settings, revision)), as_json)
-
-
-@cli.command()
-@as_json_option
-def status(as_json: bool) -> None:
-    """Say which database is used and where its schema stands; changes nothing."""
-    say_schema(asyncio.run(schema.status(load_settings())), as_json)
-
-
-def say_schema(found: schema.SchemaStatus, as_json: bool) -> None:
-    if as_json:
-        say_json(
-            {
-                "database": found.database,
-                "schema": found.current,
-                "newest": found.head,
-                "up_to_date": found.up_to_date,
-                "known": found.known,
-            }
-        )
-        return
-    say(f"{found.database}: schema {found.current or 'not there yet'}, {advice(found)}")
-
-
-def advice(found: schema.SchemaStatus) -> str:
-    if found.up_to_date:
-        return "up to date"
-    if not found.known:
-        return f"newer than this program, which knows {found.head}"
-    return f"newest is {found.head}; run `trade-history migrate`"
-
-
-@cli.command()
-@as_json_option
-def accounts(as_json: bool) -> None:
-    """List the accounts, paper and live."""
-    found = run(listed_accounts)
-    if as_json:
-        say_json(found)
-        return
-    for account in found:
-        say("{name}: {mode}, {currency}, {zone}".format_map(account))
-    if not found:
-        say("No accounts yet.")
-
-
-async def listed_accounts(store: Store) -> list[Mapping[str, str | None]]:
-    async with store.read() as session:
-        return [
-            {
-                "name": account.name,
-                "mode": account.mode,
-                "broker": account.broker,
-                "currency": account.currency,
-                "zone": account.zone,
-                "tolerance": f"{account.tolerance:f}",
-            }
-            for account in await list_accounts(session)
-        ]
-
-
-def main() -> None:
-    """The command `trade-history`."""
-    cli(prog_name="trade-history")

@@ -1,0 +1,26 @@
+"""The ledger from a terminal: fill it, see what it holds, run it for others."""
+
+import click
+
+from store.cli.accounts import accounts
+from store.cli.imports import import_
+from store.cli.migrating import migrate, rollback, status
+from store.cli.records import audit, verify
+from store.cli.tenants import tiers, users
+from store.cli.terminal import Commands
+from store.cli.tokens import tokens
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trade-history-mcp")
+def cli() -> None:
+    """Your trade history: exact records, kept in the database that DATABASE_URL names."""
+
+
+for command in (import_, accounts, migrate, rollback, status, tokens, users, tiers, verify, audit):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The command `trade-history`."""
+    cli(prog_name="trade-history")

@@ -1,0 +1,120 @@
+"""Users and tiers: the commands of whoever runs a store for several people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from store.cli.terminal import as_json_option, run, say, say_json
+from store.database import Store
+from store.schema import add_user
+from store.users import (
+    OPERATOR,
+    TIERS,
+    TierName,
+    list_tiers,
+    list_users,
+    next_user,
+    put_tier,
+    set_limits,
+)
+
+LIMIT = click.IntRange(min=0)
+
+
+@click.group()
+def users() -> None:
+    """The people whose trades are kept here, each behind a wall."""
+
+
+@users.command("list")
+@as_json_option
+def list_(as_json: bool) -> None:
+    """List the users with their tiers and how many trades they have recorded."""
+
+    async def listed(store: Store) -> list[Mapping[str, Any]]:
+        async with store.operate() as session:
+            return [
+                {"user": user.user_id, "name": user.name, "tier": user.tier,
+                 "trades": user.last_trade}
+                for user in await list_users(session)
+            ]  # fmt: skip
+
+    found = run(listed)
+    if as_json:
+        say_json(found)
+        return
+    for user in found:
+        say("{user}: {name}, {tier}, {trades} trades".format_map(user))
+
+
+@users.command()
+@click.argument("name")
+@click.option("--tier", type=click.Choice(TIERS), default="free", show_default=True)
+@as_json_option
+def add(name: str, tier: TierName, as_json: bool) -> None:
+    """Add a user called NAME; says its number."""
+
+    async def added(store: Store) -> int:
+        async with store.operate() as session:
+            number = await next_user(session)
+        await add_user(store, number, name, tier=tier, author=OPERATOR)
+        return number
+
+    number = run(added)
+    say_json({"user": number, "tier": tier}) if as_json else say(f"User {number}, tier {tier}.")
+
+
+@users.command()
+@click.argument("user", type=click.IntRange(min=1))
+@click.argument("tier", type=click.Choice(TIERS))
+def tier(user: int, tier: TierName) -> None:
+    """Give USER another TIER; what is recorded beyond its limits stays."""
+
+    async def put(store: Store) -> None:
+        async with store.operate(user) as session:
+            await put_tier(session, tier)
+
+    run(put)
+    say(f"User {user} has the tier {tier}.")
+
+
+@click.command()
+@click.argument("tier", type=click.Choice(TIERS), required=False)
+@click.option("--calls", type=LIMIT, help="Calls a minute of one token; 0 is without limit.")
+@click.option("--accounts", type=LIMIT, help="Accounts of a user; 0 is without limit.")
+@click.option("--trades", type=LIMIT, help="Trades of a user; 0 is without limit.")
+@as_json_option
+def tiers(
+    tier: TierName | None,
+    calls: int | None,
+    accounts: int | None,
+    trades: int | None,
+    as_json: bool,
+) -> None:
+    """What the tiers include; with TIER and limits, what it includes from now on."""
+    said = {"calls_per_minute": calls, "accounts": accounts, "trades": trades}
+    changed = {name: value for name, value in said.items() if value is not None}
+    if bool(changed) != bool(tier):
+        raise click.UsageError("Name a tier and at least one limit, or neither.")
+
+    async def listed(store: Store) -> list[dict[str, Any]]:
+        async with store.operate() as session:
+            found = {
+                one.name: {"calls_per_minute": one.calls_per_minute, "accounts": one.accounts,
+                           "trades": one.trades}
+                for one in await list_tiers(session)
+            }  # fmt: skip
+            if tier is not None:
+                found[tier] |= {name: value or None for name, value in changed.items()}
+                await set_limits(session, tier, **found[tier])
+            return [{"tier": name, **limits} for name, limits in found.items()]
+
+    found = run(listed)
+    if as_json:
+        say_json(found)
+        return
+    for one in found:
+        words = [f"{one[name] or 'any number of'} {name}" for name in ("accounts", "trades")]
+        say(f"{one['tier']}: {one['calls_per_minute'] or 'any number of'} calls a minute,"
+            f" {', '.join(words)}")  # fmt: skip

@@ -1,0 +1,78 @@
+"""What every command shares: how it says things, refuses, and reaches the store.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 refused, 3 not found,
+4 contradicts what is recorded, 5 the database is not ready, 6 something recorded is wrong.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from store import schema
+from store.database import Store
+from store.errors import Conflict, Invalid, NotFound, Refused, StoreError, Unavailable
+from store.settings import load_settings
+
+Answer = TypeVar("Answer")
+
+EXIT_CODES: dict[type[StoreError], int] = {
+    Invalid: 2,
+    Refused: 2,
+    NotFound: 3,
+    Conflict: 4,
+    Unavailable: 5,
+}
+
+
+class Commands(click.Group):
+    """Commands whose refusals are a sentence and an exit code, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StoreError as error:
+            code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 2)
+            refuse(ctx, str(error), code)
+        except (OperationalError, InterfaceError):
+            refuse(ctx, "The store stopped answering; nothing of this command is recorded.", 5)
+
+
+def refuse(ctx: click.Context, message: str, code: int) -> None:
+    click.echo(f"trade-history: {shown(message)}", err=True)
+    ctx.exit(code)
+
+
+def shown(text: str) -> str:
+    """Text that can do nothing to a terminal; line breaks are ours."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
+    )
+
+
+def say(text: str) -> None:
+    click.echo(shown(text))
+
+
+def say_json(answer: Any) -> None:
+    click.echo(json.dumps(answer, ensure_ascii=True, indent=2, default=str))
+
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+def run(work: Callable[[Store], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Do `work` on the configured store, its schema made ready first."""
+
+    async def on_store() -> Answer:
+        store = Store(load_settings())
+        try:
+            await schema.prepare(store)
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(on_store())

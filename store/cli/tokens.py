@@ -1,0 +1,94 @@
+"""API tokens: make them, list them, revoke them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from store.cli.terminal import as_json_option, run, say, say_json
+from store.database import Store
+from store.tokens import SCOPES, NewToken, create_token, list_tokens, revoke_token
+
+user_option = click.option(
+    "--user", type=click.IntRange(min=1), help="Whose; TRADE_HISTORY_USER_ID unless said."
+)
+
+
+@click.group()
+def tokens() -> None:
+    """Keys by which programs reach one user's trades over the network."""
+
+
+@tokens.command()
+@click.argument("name")
+@user_option
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    default=["trades:read"],
+    show_default=True,
+    help="What it allows; may be said several times.",
+)
+@click.option("--days", type=click.IntRange(1, 3650), help="Until it expires; never unless said.")
+@as_json_option
+def create(
+    name: str, user: int | None, scopes: tuple[str, ...], days: int | None, as_json: bool
+) -> None:
+    """Make a token called NAME. It is shown once, now, and kept nowhere."""
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+
+    async def made(store: Store) -> NewToken:
+        async with store.write(user) as session:
+            return await create_token(session, name, scopes, expires_at=expires_at)
+
+    token = run(made)
+    if as_json:
+        say_json({"token": token.number, "text": token.text, "expires_at": expires_at})
+        return
+    say(token.text)
+    click.echo(f"Token {token.number}: keep it now, it is not shown again.", err=True)
+
+
+@tokens.command("list")
+@user_option
+@as_json_option
+def list_(user: int | None, as_json: bool) -> None:
+    """List the tokens; their secrets are not kept."""
+
+    async def listed(store: Store) -> list[Mapping[str, Any]]:
+        async with store.read(user) as session:
+            return [
+                {"token": one.token_number, "name": one.name, "scopes": one.scopes.split(),
+                 "created_at": one.created_at, "expires_at": one.expires_at,
+                 "revoked_at": one.revoked_at, "last_used_at": one.last_used_at}
+                for one in await list_tokens(session)
+            ]  # fmt: skip
+
+    found = run(listed)
+    if as_json:
+        say_json(found)
+        return
+    for one in found:
+        ended = f", revoked {one['revoked_at']:%Y-%m-%d}" if one["revoked_at"] else ""
+        until = f", expires {one['expires_at']:%Y-%m-%d}" if one["expires_at"] else ""
+        used = f"{one['last_used_at']:%Y-%m-%d %H:%M} UTC" if one["last_used_at"] else "never"
+        say(f"{one['token']}: {one['name']} ({' '.join(one['scopes'])}), used {used}{until}{ended}")
+    if not found:
+        say("No tokens yet.")
+
+
+@tokens.command()
+@click.argument("number", type=click.IntRange(min=1))
+@user_option
+def revoke(number: int, user: int | None) -> None:
+    """Make token NUMBER worthless, for good; running servers notice within seconds."""
+
+    async def revoked(store: Store) -> None:
+        async with store.write(user) as session:
+            await revoke_token(session, number)
+
+    run(revoked)
+    say(f"Token {number} is revoked.")

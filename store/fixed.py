@@ -1,0 +1,118 @@
+"""What is fixed for ever, as a hash: the audit keeps it beside the command that fixed it.
+
+The locks stop every client but the owner of the database. What an owner altered
+nevertheless, `verify` finds by working out these hashes again.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Select, inspect, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.database import user_of
+from store.models import Base, Condition, Correction, Fill, Leg, Note, Snapshot, Trade
+
+PARTS = (Leg, Fill, Condition, Snapshot)
+
+
+def content_hash(content: Any) -> str:
+    """SHA-256 of `content` as canonical JSON: sorted keys, decimals and moments as text."""
+    return sha256(canonical(content).encode()).hexdigest()
+
+
+def canonical(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+@dataclass(frozen=True)
+class WholeTrade:
+    """A trade's row and, by table, the rows of its legs, fills, conditions and snapshots."""
+
+    row: Mapping[str, Any]
+    parts: Mapping[str, list[Mapping[str, Any]]]
+
+    @property
+    def hash(self) -> str:
+        """Of everything but the status, which a correction may still change."""
+        said = {name: value for name, value in _said(self.row).items() if name != "status"}
+        parts = {table: [_said(row) for row in rows] for table, rows in self.parts.items()}
+        return content_hash({"trade": said, **parts})
+
+
+async def whole_trades(session: AsyncSession, first: int, last: int) -> list[WholeTrade]:
+    """The trades from number `first` to `last`, by number."""
+    mine = user_of(session)
+    parts: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for model in PARTS:
+        within = model.trade_number.between(first, last)
+        statement = _rows(model).where(model.user_id == mine, within).order_by(*_key(model))
+        for row in (await session.execute(statement)).mappings():
+            parts[row["trade_number"]][model.__tablename__].append(row)
+    trades = _rows(Trade).where(Trade.user_id == mine, Trade.number.between(first, last))
+    found = (await session.execute(trades.order_by(Trade.number))).mappings().all()
+    return [WholeTrade(row, parts[row["number"]]) for row in found]
+
+
+async def trade_hash(session: AsyncSession, number: int) -> str:
+    """Of one trade with all its parts."""
+    (trade,) = await whole_trades(session, number, number)
+    return trade.hash
+
+
+async def correction_hash(session: AsyncSession, number: int) -> str:
+    """Of why trade `number` no longer counts."""
+    statement = _rows(Correction).where(
+        Correction.user_id == user_of(session), Correction.number == number
+    )
+    return row_hash((await session.execute(statement)).mappings().one_or_none())
+
+
+async def note_row(
+    session: AsyncSession, number: int, note_number: int
+) -> Mapping[str, Any] | None:
+    """A note of trade `number`, if there is one of that number."""
+    statement = _rows(Note).where(
+        Note.user_id == user_of(session),
+        Note.trade_number == number,
+        Note.note_number == note_number,
+    )
+    row: Mapping[str, Any] | None = (await session.execute(statement)).mappings().one_or_none()
+    return row
+
+
+def row_hash(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        raise LookupError("what a command has just written is not there")
+    return content_hash(_said(row))
+
+
+def state_hash(
+    *, trade: str | None = None, correction: str | None = None, note: str | None = None
+) -> str | None:
+    """One hash for all that a command fixed; None where it fixed nothing."""
+    fixed = {"trade": trade, "correction": correction, "note": note}
+    said = {name: value for name, value in fixed.items() if value is not None}
+    return content_hash(said) if said else None
+
+
+def _rows(model: type[Base]) -> Select[Any]:
+    return select(*model.__table__.columns)
+
+
+def _key(model: type[Base]) -> list[Any]:
+    return list(inspect(model).primary_key)
+
+
+def _said(row: Any) -> dict[str, str]:
+    """A row without its nulls, so that a column added later changes no older hash."""
+    return {name: str(value) for name, value in row.items() if value is not None}
