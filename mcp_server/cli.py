@@ -1,4 +1,4 @@
-"""trade-history-mcp: serve the trade history to agents, over stdio or loopback HTTP."""
+"""trade-history-mcp: serve the trade history to agents, over stdio or HTTP."""
 
 # ruff: noqa: E402
 import gc
@@ -13,17 +13,14 @@ from typing import Any, NoReturn
 
 import click
 from mcp.server import MCPServer
-from mcp.server.transport_security import (
-    TransportSecurityMiddleware,
-    TransportSecuritySettings,
-)
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mcp_server.door import Door
 from mcp_server.server import build
+from mcp_server.settings import NetworkSettings
 from store.database import Store
-from store.errors import StoreError
-from store.settings import load_settings
+from store.errors import Invalid, StoreError, Unavailable
+from store.settings import load, load_settings
+from store.tokens import any_token
 
 gc.freeze()  # What is imported stays.
 gc.enable()
@@ -39,25 +36,49 @@ CLOSE_SECONDS = 3  # Clients that listen never leave by themselves.
     show_default=True,
     help="stdio for a program on this machine; streamable-http (at /mcp) or sse (at /sse).",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 def main(transport: str, host: str, port: int) -> None:
     """Serve the trade history to AI agents (Model Context Protocol).
 
     DATABASE_URL chooses the database; unset, it is a SQLite file in your data directory.
+    Where others can reach the server, every request needs a token (trade-history tokens).
     """
-    if transport != "stdio" and not is_loopback(host):
-        refuse(
-            f"--host {host} can be reached by others, which needs a token, and this version has"
-            " no authentication yet; 127.0.0.1, ::1 and localhost are accepted."
-        )
     try:
+        network = load(NetworkSettings).require_whole()
+        many = needs_tokens(transport, host, network)
         store = Store(load_settings())
     except StoreError as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"The folder of the database cannot be made: {error.strerror}.")
-    asyncio.run(serve(store, transport, host, port))
+    try:
+        asyncio.run(serve(Door(store, many=many), transport, host, port, network))
+    except StoreError as error:
+        refuse(str(error))
+
+
+def needs_tokens(transport: str, host: str, network: NetworkSettings) -> bool:
+    """Whether requests have to say whose they are: beyond this machine, always.
+
+    Raises:
+        Invalid: the server could be reached by others and something is missing for that.
+    """
+    if transport == "stdio":
+        return False
+    if is_loopback(host):
+        return network.auth == "on" or (network.auth is None and network.oauth_issuer is not None)
+    if network.auth == "off":
+        raise Invalid(
+            f"--host {host} can be reached by others, so TRADE_HISTORY_AUTH=off is refused;"
+            " 127.0.0.1, ::1 and localhost are accepted without tokens."
+        )
+    if network.public_url is None:
+        raise Invalid(
+            f"--host {host} can be reached by others, so TRADE_HISTORY_PUBLIC_URL is needed: the"
+            " address that clients use, like https://trades.example.com."
+        )
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -74,30 +95,41 @@ def refuse(problem: str) -> NoReturn:
     sys.exit(2)
 
 
-async def serve(store: Store, transport: str, host: str, port: int) -> None:
+async def serve(door: Door, transport: str, host: str, port: int, network: NetworkSettings) -> None:
     """Answer until stdin ends or a signal says stop."""
-    server = build(store)
+    server = build(door)
     try:
         if transport == "stdio":
             # The thread that reads stdin cannot be interrupted; nothing here needs a farewell.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             await server.run_stdio_async()
         else:
-            await serve_http(server, transport, host, port)
+            await serve_http(server, door, transport, host, port, network)
     finally:
-        await store.close()
+        await door.close()
 
 
-async def serve_http(server: MCPServer[Any], transport: str, host: str, port: int) -> None:
+async def serve_http(
+    server: MCPServer[Any],
+    door: Door,
+    transport: str,
+    host: str,
+    port: int,
+    network: NetworkSettings,
+) -> None:
     import uvicorn  # Not needed on stdio.
 
-    security = only_from(host, port)
-    if transport == "sse":
-        application, path = server.sse_app(transport_security=security), "/sse"
-    else:
-        application, path = server.streamable_http_app(transport_security=security), "/mcp"
+    from mcp_server.asgi import PATHS, address, application, gate_of, only_from
+
+    gate = None
+    if door.many:
+        await require_keyholder(door, network)
+        public = network.public_url or f"http://{address(host)}:{port}"
+        network = network.model_copy(update={"public_url": public})
+        gate = gate_of(door, transport, network)
+    security = only_from(host, port, network.public_url)
     config = uvicorn.Config(
-        guarded(application, security),
+        application(server, transport, security, gate),
         host=host,
         port=port,
         http="h11",  # httptools keeps blanks that the protocol says to ignore.
@@ -105,59 +137,35 @@ async def serve_http(server: MCPServer[Any], transport: str, host: str, port: in
         log_config=None,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
-    print(f"Serving on http://{address(host)}:{port}{path}", file=sys.stderr, flush=True)
+    asked = "tokens are asked for" if door.many else "without tokens, for this machine only"
+    print(
+        f"Serving on http://{address(host)}:{port}{PATHS[transport]} ({asked})",
+        file=sys.stderr,
+        flush=True,
+    )
     await uvicorn.Server(config).serve()
 
 
-def only_from(host: str, port: int) -> TransportSecuritySettings:
-    """Requests addressed to this machine by name, and pages served from it; no others.
+async def require_keyholder(door: Door, network: NetworkSettings) -> None:
+    """Somebody must be able to come in; a store that is away is asked at the first request.
 
-    A web page elsewhere could otherwise reach the server through the user's browser.
+    Raises:
+        Invalid: there is no token, and no issuer that could give one.
+        Unavailable: the walls between users do not stand.
     """
-    names = dict.fromkeys([address(host), "127.0.0.1", "localhost", "[::1]"])
-    hosts = [f"{name}:{port}" for name in names]
-    if port == 80:
-        hosts += names  # Clients leave out the port that goes without saying.
-    return TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=hosts,
-        allowed_origins=[f"http://{host}" for host in hosts],
-    )
-
-
-def guarded(application: ASGIApp, security: TransportSecuritySettings) -> ASGIApp:
-    """`application` behind the Host and Origin check, on every path.
-
-    The SDK checks too, but its SSE endpoint logs each refusal as a crash, and begins a
-    second response when a stream has ended.
-    """
-    check = TransportSecurityMiddleware(security)
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await application(scope, receive, send)
-            return
-        refusal = await check.validate_request(Request(scope), is_post=False)
-        await (refusal or application)(scope, receive, one_response(send))
-
-    return guard
-
-
-def one_response(send: Send) -> Send:
-    """`send` that joins what follows to the first response, and stops at its end."""
-    started = complete = False
-
-    async def send_on(message: Message) -> None:
-        nonlocal started, complete
-        again = message["type"] == "http.response.start" and started
-        if not again and not complete:
-            started = True
-            complete = message["type"] == "http.response.body" and not message.get("more_body")
-            await send(message)
-
-    return send_on
-
-
-def address(host: str) -> str:
-    """`host` as a URL writes it."""
-    return f"[{host}]" if ":" in host else host
+    try:
+        await door.ready()
+    except Unavailable as error:
+        if error.again == "no":
+            raise
+        print(f"trade-history-mcp: {error}", file=sys.stderr)
+        return
+    try:
+        async with door.store.operate() as session:
+            found = await any_token(session)
+    except Unavailable:
+        return  # This login may not look across users, which is as it should be.
+    if not found and network.oauth_issuer is None:
+        raise Invalid(
+            "Tokens are asked for and there is none: run `trade-history tokens create NAME`."
+        )

@@ -4,9 +4,7 @@ It starts and lists its tools without a database. The store is made ready at the
 call; while that fails every call says why, and the next one tries again.
 """
 
-import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -19,12 +17,11 @@ from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.types import INVALID_PARAMS
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcp_server.door import Door
 from mcp_server.tools import questions, shown
 from store import queries
 from store.database import Store
-from store.errors import Unavailable
 
 INSTRUCTIONS = """\
 The user's own trading record: closed and open trades with entry-time scores and conditions, exact \
@@ -44,68 +41,26 @@ DAY = 86_400_000
 STABLE = CacheHint(ttl_ms=DAY, scope="public")
 
 
-class Door:
-    """The store, made ready at its first use; says for how long it could not be reached."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._ready = False
-        self._attempt: asyncio.Task[None] | None = None
-        self._down_since: float | None = None
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
-        """A read-only transaction as the local user.
-
-        Raises:
-            Unavailable: the database does not answer or is not migrated.
-        """
-        try:
-            await self._prepared()
-            async with self.store.read() as session:
-                self._down_since = None
-                yield session
-        except Unavailable as error:
-            raise Unavailable(f"{error}{self._for_how_long()}") from None
-
-    async def _prepared(self) -> None:
-        """Callers that meet an unready store share one attempt, and survive each other."""
-        if self._ready:
-            return
-        if self._attempt is None:
-            self._attempt = asyncio.create_task(self._prepare())
-            self._attempt.add_done_callback(self._attempted)
-        await asyncio.shield(self._attempt)
-
-    async def _prepare(self) -> None:
-        from store.schema import prepare  # Alembic costs a third of a second.
-
-        await prepare(self.store)
-        self._ready = True
-
-    def _attempted(self, attempt: asyncio.Task[None]) -> None:
-        self._attempt = None
-        if not attempt.cancelled():
-            attempt.exception()  # Seen, even if all who waited for it have gone.
-
-    def _for_how_long(self) -> str:
-        now = time.monotonic()
-        if self._down_since is None:
-            self._down_since = now
-        seconds = int(now - self._down_since)
-        return f" This has lasted for {seconds} s." if seconds else ""
-
-
-def build(store: Store, asked: Iterable[queries.Query] | None = None) -> MCPServer[Any]:
+def build(store: Store | Door, asked: Iterable[queries.Query] | None = None) -> MCPServer[Any]:
     """A server that answers every query of the store (or those `asked` about)."""
     log_plainly()
-    tools = questions(queries.load() if asked is None else asked, Door(store).read)
+    door = store if isinstance(store, Door) else Door(store)
+    tools = questions(queries.load() if asked is None else asked, door)
+
+    @asynccontextmanager
+    async def lifespan(_server: MCPServer[Any]) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await door.calls.flush()
+
     return MCPServer(
         "trade-history",
         title="Trade history",
         instructions=INSTRUCTIONS,
         version=program_version(),
         tools=tools,
+        lifespan=lifespan,
         cache_hints={
             "server/discover": STABLE,
             "tools/list": STABLE,

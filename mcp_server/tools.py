@@ -7,24 +7,23 @@ The SDK's own tool drops unknown arguments, quotes pydantic at the agent and wri
 answer down twice. So a question is a `Tool` with its own `run`; the rest is the SDK's.
 """
 
+import asyncio
 import json
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import Iterable
 from inspect import getdoc, signature
 from math import isfinite
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self, cast
 
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import PrivateAttr, ValidationError
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcp_server.door import Door
 from store.errors import StoreError
 from store.queries import Query
 from store.queries.answer import Answer
-
-Read: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -38,11 +37,11 @@ INTEGER_MAX = 2**53  # JSON's; both databases hold it.
 class Question(Tool):
     """A query of the store, as an agent meets it."""
 
-    _read: Read = PrivateAttr()
+    _door: Door = PrivateAttr()
 
     @classmethod
-    def about(cls, query: Query, read: Read) -> Self:
-        """`query`, answered inside of a transaction that `read` opens."""
+    def about(cls, query: Query, door: Door) -> Self:
+        """`query`, answered through `door`."""
         tool = cast(
             Self,
             cls.from_function(
@@ -56,7 +55,7 @@ class Question(Tool):
                 structured_output=False,
             ),
         )
-        tool._read = read
+        tool._door = door
         tool.parameters = input_schema(tool.parameters)
         answer: type[Answer] = signature(query, eval_str=True).return_annotation
         tool.fn_metadata.output_schema = output_schema(
@@ -72,20 +71,25 @@ class Question(Tool):
         Only what the store refuses reaches the agent in words; anything else is a bug,
         which the SDK logs.
         """
+        began = time.monotonic()
         try:
             accepted = self.accepted(arguments)
-            async with self._read() as session:
-                answer: Answer = await self.fn(session, **accepted)
-            return CallToolResult(
-                content=[TextContent(text=answer.text())],
-                structured_content=answer.model_dump(mode="json"),
-            )
+            answer: Answer = await self._door.answer(lambda session: self.fn(session, **accepted))
+            structured = answer.model_dump(mode="json")
+            text = answer.text()
         except (StoreError, ToolError) as error:
+            self._door.log(self.name, arguments, began, "refused")
             raise ToolError(str(error)) from None
+        except asyncio.CancelledError:
+            self._door.log(self.name, arguments, began, "failed")
+            raise
         except Exception as error:
+            self._door.log(self.name, arguments, began, "failed")
             raise UnexpectedToolError(
                 f"{self.name} failed because of a bug in the server; its log says more."
             ) from error
+        self._door.log(self.name, arguments, began, "answered", structured)
+        return CallToolResult(content=[TextContent(text=text)], structured_content=structured)
 
     def accepted(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as the query takes them; null and empty text count as not given.
@@ -117,9 +121,9 @@ class Question(Tool):
         raise ToolError(sentences(problem_in_words(one, known) for one in first.values()))
 
 
-def questions(queries: Iterable[Query], read: Read) -> list[Tool]:
+def questions(queries: Iterable[Query], door: Door) -> list[Tool]:
     """Every query as a tool, in the order given."""
-    return [Question.about(query, read) for query in queries]
+    return [Question.about(query, door) for query in queries]
 
 
 def unpacked(given: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""Everything that is served over HTTP, as one ASGI application behind one gate.
+
+From outside to inside: Host and Origin (who may address this server from a browser), the
+metadata that tells a client where tokens come from, the gate (whose token, how often), MCP.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.transport_security import (
+    TransportSecurityMiddleware,
+    TransportSecuritySettings,
+)
+from pydantic import AnyHttpUrl
+from starlette.requests import Request
+from starlette.routing import Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mcp_server.callers import Callers
+from mcp_server.door import Door
+from mcp_server.oauth import Issuer
+from mcp_server.settings import NetworkSettings
+from store.tokens import SCOPES
+
+PATHS = {"streamable-http": "/mcp", "sse": "/sse"}
+METADATA = "/.well-known/"
+
+
+def application(
+    server: MCPServer[Any],
+    transport: str,
+    security: TransportSecuritySettings,
+    gate: Callable[[ASGIApp], ASGIApp] | None = None,
+) -> ASGIApp:
+    """The server over HTTP: for whoever reaches it, or for those whom `gate` lets through."""
+    if transport == "sse":
+        inside: ASGIApp = server.sse_app(transport_security=security)
+    else:
+        inside = server.streamable_http_app(transport_security=security)
+    return guarded(gate(inside) if gate else inside, security)
+
+
+def gate_of(door: Door, transport: str, network: NetworkSettings) -> Callable[[ASGIApp], ASGIApp]:
+    """What lets only those through whose token says who they are."""
+    from mcp_server.gate import Gate, Limiter  # What counts calls is not needed elsewhere.
+
+    limiter = Limiter(network.rate_limit_url.get_secret_value())
+    if network.oauth_issuer is None:
+        return lambda inside: Gate(inside, Callers(door), limiter)
+    resource = AnyHttpUrl(f"{network.public_url}{PATHS[transport]}")
+    issuer = Issuer(
+        network.oauth_issuer,
+        network.oauth_audience or str(resource),
+        str(network.oauth_jwks_url),
+        network.oauth_user_claim,
+    )
+    callers, url = Callers(door, issuer), str(build_resource_metadata_url(resource))
+    return lambda inside: beside_metadata(
+        Gate(inside, callers, limiter, url), resource, issuer.issuer
+    )
+
+
+def beside_metadata(gate: ASGIApp, resource: AnyHttpUrl, issuer: str) -> ASGIApp:
+    """RFC 9728: what this resource is called and who gives tokens for it, open to all."""
+    metadata = Router(
+        create_protected_resource_routes(
+            resource_url=resource,
+            authorization_servers=[AnyHttpUrl(issuer)],
+            scopes_supported=[scope for scope in SCOPES if scope != "admin"],
+        )
+    )
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        open_to_all = scope["type"] == "http" and scope["path"].startswith(METADATA)
+        await (metadata if open_to_all else gate)(scope, receive, send)
+
+    return either
+
+
+def only_from(host: str, port: int, public_url: str | None = None) -> TransportSecuritySettings:
+    """Requests addressed to this server by its names, and pages served from it; no others.
+
+    A web page elsewhere could otherwise reach the server through the user's browser.
+    """
+    names = dict.fromkeys([address(host), "127.0.0.1", "localhost", "[::1]"])
+    hosts = [f"{name}:{port}" for name in names]
+    if port == 80:
+        hosts += names  # Clients leave out the port that goes without saying.
+    origins = [f"http://{host}" for host in hosts]
+    if public_url is not None:
+        hosts.append(public_url.partition("://")[2].partition("/")[0])
+        origins.append(public_url.partition("://")[0] + "://" + hosts[-1])
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
+    )
+
+
+def guarded(application: ASGIApp, security: TransportSecuritySettings) -> ASGIApp:
+    """`application` behind the Host and Origin check, on every path.
+
+    The SDK checks too, but its SSE endpoint logs each refusal as a crash, and begins a
+    second response when a stream has ended.
+    """
+    check = TransportSecurityMiddleware(security)
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        refusal = await check.validate_request(Request(scope), is_post=False)
+        await (refusal or application)(scope, receive, one_response(send))
+
+    return guard
+
+
+def one_response(send: Send) -> Send:
+    """`send` that joins what follows to the first response, and stops at its end."""
+    started = complete = False
+
+    async def send_on(message: Message) -> None:
+        nonlocal started, complete
+        again = message["type"] == "http.response.start" and started
+        if not again and not complete:
+            started = True
+            complete = message["type"] == "http.response.body" and not message.get("more_body")
+            await send(message)
+
+    return send_on
+
+
+def address(host: str) -> str:
+    """`host` as a URL writes it."""
+    return f"[{host}]" if ":" in host else host

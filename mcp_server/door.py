@@ -1,0 +1,139 @@
+"""The store as requests meet it: made ready at its first use, each as the user who asks.
+
+Says for how long the database could not be reached, and keeps the log of calls.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.calls import CallLog, CallMade
+from store.database import Store
+from store.errors import Refused, Unavailable
+from store.fixed import content_hash
+from store.tokens import Caller
+
+Result = TypeVar("Result")
+Work = Callable[[AsyncSession], Awaitable[Result]]
+
+# Who asks, as far as the network's gate has found out; None is whoever runs this process.
+caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+class Door:
+    """The way from a request to the store.
+
+    With `many` users a request that no token speaks for is refused, and nothing is served
+    while the walls between users do not stand.
+    """
+
+    def __init__(self, store: Store, *, many: bool = False) -> None:
+        self.store = store
+        self.calls = CallLog(store)
+        self.many = many
+        self._ready = False
+        self._attempt: asyncio.Task[None] | None = None
+        self._down_since: float | None = None
+
+    async def answer(self, work: "Work[Result]") -> Result:
+        """What `work` reads as the user who asks.
+
+        Raises:
+            Unavailable: the database does not answer or is not migrated.
+        """
+        return await self.answer_as(self.user_id(), work)
+
+    async def ready(self) -> None:
+        """Make the store ready now; a request would do so itself.
+
+        Raises:
+            Unavailable: the database does not answer, is not migrated, or has no walls.
+        """
+        await self._prepared()
+
+    async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
+        try:
+            await self._prepared()
+            result = await self.store.answer(work, user_id)
+        except Unavailable as error:
+            raise Unavailable(f"{error}{self._for_how_long()}", again=error.again) from None
+        self._down_since = None
+        return result
+
+    def user_id(self) -> int:
+        """The user who asks.
+
+        Raises:
+            Refused: nobody has said who that is, and there are many.
+        """
+        asking = caller.get()
+        if asking is not None:
+            return asking.user_id
+        if self.many:
+            raise Refused("Nobody is signed in; a token is needed.")
+        return self.store.settings.user_id
+
+    def log(
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        began: float,
+        outcome: Literal["answered", "refused", "failed"],
+        answer: dict[str, Any] | None = None,
+    ) -> None:
+        """Put a call on the log; `began` is the moment of `time.monotonic()`."""
+        asking = caller.get()
+        if asking is None and self.many:
+            return  # Refused before it was known whose record it would go on.
+        self.calls.add(
+            CallMade(
+                user_id=self.user_id(),
+                called_at=datetime.now(UTC),
+                tool=tool,
+                token=asking.token if asking else None,
+                arguments_hash=content_hash(arguments),
+                outcome=outcome,
+                result_hash=None if answer is None else content_hash(answer),
+                trades_used=None if answer is None else answer["scope"]["trades"],
+                milliseconds=round((time.monotonic() - began) * 1000),
+            )
+        )
+
+    async def close(self) -> None:
+        await self.calls.flush()
+        await self.store.close()
+
+    async def _prepared(self) -> None:
+        """Callers that meet an unready store share one attempt, and survive each other."""
+        if self._ready:
+            return
+        if self._attempt is None:
+            self._attempt = asyncio.create_task(self._prepare())
+            self._attempt.add_done_callback(self._attempted)
+        await asyncio.shield(self._attempt)
+
+    async def _prepare(self) -> None:
+        from store.guards import require_guards
+        from store.schema import prepare  # Alembic costs a third of a second.
+
+        await prepare(self.store)
+        if self.many:
+            await self.store.answer(require_guards)
+        self._ready = True
+
+    def _attempted(self, attempt: asyncio.Task[None]) -> None:
+        self._attempt = None
+        if not attempt.cancelled():
+            attempt.exception()  # Seen, even if all who waited for it have gone.
+
+    def _for_how_long(self) -> str:
+        now = time.monotonic()
+        if self._down_since is None:
+            self._down_since = now
+        seconds = int(now - self._down_since)
+        return f" This has lasted for {seconds} s." if seconds else ""

@@ -1,0 +1,85 @@
+"""Who may come in over the network, and how they prove it."""
+
+from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from store.errors import Invalid
+from store.settings import Environment, lowered
+
+URL = "an address like https://trades.example.com"
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise ValueError("an address is needed")
+    return text.rstrip("/")
+
+
+def _issuer(text: str) -> str:
+    _address(text)
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class NetworkSettings(Environment):
+    """How the server is reached and whom it believes."""
+
+    accepted: ClassVar[dict[str, str]] = {
+        "TRADE_HISTORY_AUTH": "on or off",
+        "TRADE_HISTORY_PUBLIC_URL": URL,
+        "TRADE_HISTORY_OAUTH_ISSUER": URL,
+        "TRADE_HISTORY_OAUTH_AUDIENCE": "text",
+        "TRADE_HISTORY_OAUTH_JWKS_URL": URL,
+        "TRADE_HISTORY_OAUTH_USER_CLAIM": "the name of a claim",
+        "TRADE_HISTORY_RATE_LIMIT_URL": "memory:// or redis://host:port",
+    }
+
+    auth: Annotated[Literal["on", "off"] | None, BeforeValidator(lowered)] = Field(
+        default=None, validation_alias="TRADE_HISTORY_AUTH"
+    )
+    public_url: Address | None = Field(default=None, validation_alias="TRADE_HISTORY_PUBLIC_URL")
+    # As it stands: issuers with and without a slash at the end are two.
+    oauth_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+        default=None, validation_alias="TRADE_HISTORY_OAUTH_ISSUER"
+    )
+    oauth_audience: str | None = Field(
+        default=None, validation_alias="TRADE_HISTORY_OAUTH_AUDIENCE"
+    )
+    oauth_jwks_url: Address | None = Field(
+        default=None, validation_alias="TRADE_HISTORY_OAUTH_JWKS_URL"
+    )
+    oauth_user_claim: str = Field(
+        default="trade_history_user", validation_alias="TRADE_HISTORY_OAUTH_USER_CLAIM"
+    )
+    # May hold Redis's password.
+    rate_limit_url: SecretStr = Field(
+        default=SecretStr("memory://"), validation_alias="TRADE_HISTORY_RATE_LIMIT_URL"
+    )
+
+    def require_whole(self) -> Self:
+        """These settings, if what belongs together is all there.
+
+        Raises:
+            Invalid: OAuth is said by halves.
+        """
+        if self.oauth_issuer is None and (self.oauth_audience or self.oauth_jwks_url):
+            raise Invalid(
+                "TRADE_HISTORY_OAUTH_ISSUER is missing beside the other OAuth settings;"
+                f" {URL} is accepted."
+            )
+        if self.oauth_issuer is not None and self.oauth_jwks_url is None:
+            raise Invalid(
+                "TRADE_HISTORY_OAUTH_JWKS_URL is missing; the address of the issuer's keys"
+                " is accepted (its metadata calls it jwks_uri)."
+            )
+        if self.oauth_issuer is not None and not (self.oauth_audience or self.public_url):
+            raise Invalid(
+                "TRADE_HISTORY_OAUTH_AUDIENCE is missing; the audience that the issuer writes"
+                " into tokens for this server is accepted."
+            )
+        return self
