@@ -58,6 +58,8 @@ class Settings(Environment):
         "DATABASE_URL": "text",
         "DATABASE_URL_FILE": "the path of a file that holds the database address",
         "TRADE_HISTORY_DATA_DIR": "the path of a folder",
+        "TRADE_HISTORY_KEYS": "a list of 32-byte keys in base64 or hex",
+        "TRADE_HISTORY_KEYS_FILE": "the path of a file that holds such keys",
         "TRADE_HISTORY_USER_ID": "a whole number from 1",
         "TRADE_HISTORY_POOL_SIZE": "a whole number from 1 to 50",
         "TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS": "a whole number from 1 to 600",
@@ -67,6 +69,8 @@ class Settings(Environment):
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     database_url_file: Path | None = Field(default=None, validation_alias="DATABASE_URL_FILE")
     data_dir: Path | None = Field(default=None, validation_alias="TRADE_HISTORY_DATA_DIR")
+    keys: SecretStr | None = Field(default=None, validation_alias="TRADE_HISTORY_KEYS")
+    keys_file: Path | None = Field(default=None, validation_alias="TRADE_HISTORY_KEYS_FILE")
     user_id: int = Field(default=1, ge=1, le=2**53, validation_alias="TRADE_HISTORY_USER_ID")
     pool_size: int = Field(default=5, ge=1, le=50, validation_alias="TRADE_HISTORY_POOL_SIZE")
     statement_timeout_seconds: int = Field(
@@ -82,24 +86,27 @@ class Settings(Environment):
         Raises:
             Invalid: DATABASE_URL or DATABASE_URL_FILE cannot be used.
         """
-        text = self._address()
-        if text is None:
-            return sqlite_file(self._data_folder() / "trades.db")
-        database = parse_database_url(text, prepared=self.pg_prepared)
+        _, address = given_secret(
+            "DATABASE_URL",
+            self.database_url,
+            self.database_url_file,
+            accepted="a database address is accepted",
+        )
+        if address is None:
+            return sqlite_file(self.data_folder() / "trades.db")
+        database = parse_database_url(address.get_secret_value(), prepared=self.pg_prepared)
         if database.dialect == "postgresql":
             # The server's limit comes first: its message says more than a cut connection.
             limit = max(COMMAND_SECONDS, self.statement_timeout_seconds + 5)
             database.connect_args["command_timeout"] = limit
         return database
 
-    def _address(self) -> str | None:
-        if self.database_url and self.database_url_file:
-            raise Invalid("DATABASE_URL and DATABASE_URL_FILE are both set; set only one of them.")
-        if self.database_url_file:
-            return read_secret("DATABASE_URL_FILE", self.database_url_file)
-        return self.database_url.get_secret_value() if self.database_url else None
+    def data_folder(self) -> Path:
+        """The folder of what is kept on this machine; it need not exist.
 
-    def _data_folder(self) -> Path:
+        Raises:
+            Invalid: TRADE_HISTORY_DATA_DIR cannot be used.
+        """
         if self.data_dir is None:
             return user_data_path("trade-history", appauthor=False)
         return home_expanded("TRADE_HISTORY_DATA_DIR", self.data_dir)
@@ -155,11 +162,23 @@ def is_blank(value: object) -> bool:
     return False
 
 
-def read_secret(variable: str, path: Path) -> str:
+def given_secret(
+    variable: str, value: SecretStr | None, path: Path | None, *, accepted: str
+) -> tuple[str, SecretStr | None]:
+    """The secret and the name of the variable that gives it, itself or by naming a file."""
+    by_file = f"{variable}_FILE"
+    if value and path:
+        raise Invalid(f"{variable} and {by_file} are both set; set only one of them.")
+    if path:
+        return by_file, SecretStr(read_secret(by_file, path, accepted))
+    return variable, value
+
+
+def read_secret(variable: str, path: Path, accepted: str) -> str:
     path = home_expanded(variable, path)
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
-        problem = None if text else "is empty; a database address is accepted"
+        problem = None if text else f"is empty; {accepted}"
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:

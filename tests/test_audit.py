@@ -39,6 +39,9 @@ def hashed(entry: AuditEntry) -> str:
         "result": entry.result,
         "previous_hash": entry.previous_hash,
     }
+    for name in ("token", "state_hash"):
+        if getattr(entry, name) is not None:
+            content[name] = getattr(entry, name)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
 
@@ -61,9 +64,11 @@ async def test_each_entry_is_chained_to_the_one_before_it(store: Store) -> None:
 
     chain = await entries(store)
 
-    assert [entry.entry_number for entry in chain] == [1, 2, 3, 4, 5]
-    assert [entry.command for entry in chain] == [*["open_trade"] * 3, "add_note", "void_trade"]
-    assert [entry.author for entry in chain] == ["owner"] * 3 + ["ann"] * 2
+    assert [entry.entry_number for entry in chain] == [1, 2, 3, 4, 5, 6, 7]
+    assert [entry.command for entry in chain] == [
+        "add_user", "put_account", *["open_trade"] * 3, "add_note", "void_trade",
+    ]  # fmt: skip
+    assert [entry.author for entry in chain] == ["owner"] * 5 + ["ann"] * 2
     assert chain[0].previous_hash == "0" * 64
     for entry, after in pairwise(chain):
         assert after.previous_hash == entry.entry_hash
@@ -74,10 +79,11 @@ async def test_every_user_has_a_chain_of_its_own(store: Store) -> None:
     await record(store, "2026-01-05 A +10 \n 2026-01-05 B -5")
     await record(store, "2026-01-05 A +10", user_id=2)
 
-    (only,) = await entries(store, 2)
+    first, *others = await entries(store, 2)
 
-    assert (only.entry_number, only.previous_hash) == (1, "0" * 64)
-    assert only.entry_hash == hashed(only)
+    assert (first.entry_number, first.previous_hash) == (1, "0" * 64)
+    assert [entry.command for entry in others] == ["put_account", "open_trade"]
+    assert first.entry_hash == hashed(first)
 
 
 async def test_a_repeated_command_writes_nothing(store: Store) -> None:
@@ -89,9 +95,11 @@ async def test_a_repeated_command_writes_nothing(store: Store) -> None:
 
     async with store.read() as session:
         user = (await session.scalars(select(User))).one()
-    assert len(await entries(store)) == 1
+    assert [entry.command for entry in await entries(store)] == [
+        "add_user", "put_account", "open_trade",
+    ]  # fmt: skip
     # The account raised the version, too.
-    assert (user.last_trade, user.last_audit, user.ledger_version) == (1, 1, 2)
+    assert (user.last_trade, user.last_audit, user.ledger_version) == (1, 3, 2)
 
 
 async def test_a_refused_command_leaves_no_entry(store: Store) -> None:
@@ -100,7 +108,9 @@ async def test_a_refused_command_leaves_no_entry(store: Store) -> None:
     with pytest.raises(Conflict):
         await void(store, 1)
 
-    assert [entry.command for entry in await entries(store)] == ["open_trade", "void_trade"]
+    assert [entry.command for entry in await entries(store)] == [
+        "add_user", "put_account", "open_trade", "void_trade",
+    ]  # fmt: skip
 
 
 async def test_every_command_raises_the_ledger_version_by_one(store: Store) -> None:

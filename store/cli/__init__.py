@@ -3,7 +3,9 @@
 import click
 
 from store.cli.accounts import accounts
+from store.cli.connections import connections
 from store.cli.imports import import_
+from store.cli.keys import keys
 from store.cli.migrating import migrate, rollback, status
 from store.cli.records import audit, verify
 from store.cli.tenants import tiers, users
@@ -17,7 +19,12 @@ def cli() -> None:
     """Your trade history: exact records, kept in the database that DATABASE_URL names."""
 
 
-for command in (import_, accounts, migrate, rollback, status, tokens, users, tiers, verify, audit):
+COMMANDS = (
+    import_, accounts, connections, verify, audit,
+    migrate, status, rollback,
+    users, tiers, tokens, keys,
+)  # fmt: skip
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -169,15 +169,17 @@ async def test_a_server_on_stdio_ends_without_a_word(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10", "example.com"])
-async def test_beyond_loopback_it_does_not_start(host: str, tmp_path: Path) -> None:
+async def test_beyond_loopback_it_does_not_start_without_its_public_address(
+    host: str, tmp_path: Path
+) -> None:
     code, said = await outcome(
         f"sqlite:///{tmp_path}/trades.db", "--transport", "streamable-http", "--host", host
     )
 
     assert code == 2
     assert said == (
-        f"trade-history-mcp: --host {host} can be reached by others, which needs a token, and"
-        " this version has no authentication yet; 127.0.0.1, ::1 and localhost are accepted.\n"
+        f"trade-history-mcp: --host {host} can be reached by others, so TRADE_HISTORY_PUBLIC_URL"
+        " is needed: the address that clients use, like https://trades.example.com.\n"
     )
 
 
