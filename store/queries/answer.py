@@ -4,6 +4,7 @@ Money is a decimal string, ratios are rounded to 4 digits, what is not defined i
 never NaN or Infinity. The structured form and the text stand alone and say the same.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
@@ -17,8 +18,10 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    field_validator,
 )
 
+from store.records import visible
 from store.stats import Sums, measures
 
 DEFINITIONS = "2"  # Version of what win, net P&L and the rest mean; see EVIDENCE in the docs.
@@ -60,7 +63,21 @@ Ratio = Annotated[float | None, PlainSerializer(ratio, when_used="json")]
 Optional = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
 
 
-class Part(BaseModel):
+class Shown(BaseModel):
+    """What an agent is shown. Names in it are the words of users, files and other clients
+    of the database: what a reader would not see, a model does not get either."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _seen(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return visible(value)
+        if isinstance(value, list) and value and isinstance(value[0], str):
+            return [visible(one) for one in value]
+        return value
+
+
+class Part(Shown):
     """A piece of an answer."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
@@ -140,7 +157,7 @@ class Totals(Rate):
     payoff_ratio: Ratio
 
 
-class Answer(BaseModel):
+class Answer(Shown):
     """The frame of every answer; a question adds its own fields between."""
 
     summary: str
@@ -169,7 +186,9 @@ def _word(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_word(inner)}" for key, inner in value.items()) or "-"
+        return ", ".join(f"{_word(key)} {_word(inner)}" for key, inner in value.items()) or "-"
     if isinstance(value, list):
         return "; ".join(map(_word, value)) or "-"
-    return str(value)
+    word = str(value)
+    # What would pass for a line or a column of the answer is quoted.
+    return json.dumps(word, ensure_ascii=False) if "\n" in word or "|" in word else word

@@ -39,8 +39,9 @@ from store.stats import Sums
 from store.vocabulary import name_key
 
 KNOWN_SHOWN = 10
-# Names are the user's or a file's words; in an error only plain ones are repeated.
-PLAIN_NAME = r"[\w .:+&/()%-]{1,60}"
+# Names are the user's or a file's words; in an error only what reads as a name is repeated,
+# not as a sentence: four words, 40 characters.
+PLAIN_NAME = r"(?=.{1,40}$)[\w.:+&/()%-]+( [\w.:+&/()%-]+){0,3}"
 
 
 def moment_now() -> datetime:

@@ -1,6 +1,5 @@
 """What is known of one trade?"""
 
-import unicodedata
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
@@ -26,12 +25,11 @@ from store.queries.answer import (
 from store.queries.asking import moment_now
 from store.queries.filters import Filters, question
 from store.queries.nested import rows_of
+from store.records import visible
 
 PATH = 60
 NOTES = 20
 NOTE_LENGTH = 2000
-# Format (bidirectional, zero-width, tags), control, surrogate, private use, unassigned.
-INVISIBLE = {"Cf", "Cc", "Cs", "Co", "Cn"}
 
 
 class LegFound(Part):
@@ -195,13 +193,8 @@ def _text(value: Decimal | None) -> str | None:
 
 def _shown(text: str) -> str:
     """`text` without characters that cannot be seen, and not too long."""
-    visible = "".join(
-        letter
-        for letter in text
-        if letter in "\n\t" or unicodedata.category(letter) not in INVISIBLE
-    )
-    cut = visible[:NOTE_LENGTH]
-    return cut + (" [cut]" if len(visible) > NOTE_LENGTH else "")
+    seen = visible(text)
+    return seen[:NOTE_LENGTH] + (" [cut]" if len(seen) > NOTE_LENGTH else "")
 
 
 def _note(note: dict[str, Any]) -> UntrustedNote:

