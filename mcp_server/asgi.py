@@ -26,6 +26,7 @@ from store.tokens import SCOPES
 
 PATHS = {"streamable-http": "/mcp", "sse": "/sse"}
 METADATA = "/.well-known/"
+SESSIONS_MAX = 1_000  # Of older clients; each is kept for half an hour, at 40 kB.
 
 
 def application(
@@ -38,7 +39,7 @@ def application(
     if transport == "sse":
         inside: ASGIApp = server.sse_app(transport_security=security)
     else:
-        inside = server.streamable_http_app(transport_security=security)
+        inside = server.streamable_http_app(transport_security=security, max_sessions=SESSIONS_MAX)
     return guarded(gate(inside) if gate else inside, security)
 
 

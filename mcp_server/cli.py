@@ -25,6 +25,7 @@ from store.tokens import any_token
 gc.freeze()  # What is imported stays.
 gc.enable()
 
+CONNECTIONS_MAX = 65_536
 CLOSE_SECONDS = 3  # Clients that listen never leave by themselves.
 
 
@@ -128,6 +129,7 @@ async def serve_http(
         network = network.model_copy(update={"public_url": public})
         gate = gate_of(door, transport, network)
     security = only_from(host, port, network.public_url)
+    take_more_connections()
     config = uvicorn.Config(
         application(server, transport, security, gate),
         host=host,
@@ -144,6 +146,17 @@ async def serve_http(
         flush=True,
     )
     await uvicorn.Server(config).serve()
+
+
+def take_more_connections() -> None:
+    """As many as the system lets this process have: silent ones must not lock others out."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit.
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 async def require_keyholder(door: Door, network: NetworkSettings) -> None:

@@ -68,19 +68,23 @@ def build(store: Store | Door, asked: Iterable[queries.Query] | None = None) -> 
             "resources/list": STABLE,
             "resources/templates/list": STABLE,
         },
-        middleware=[refuse_unknown_tools({tool.name for tool in tools})],
+        middleware=[
+            refuse_unknown({"tools/call": {tool.name for tool in tools}, "prompts/get": set()})
+        ],
     )
 
 
-def refuse_unknown_tools(known: set[str]) -> ServerMiddleware[Any]:
-    """The specification wants a protocol error, where the SDK answers as if a tool had failed."""
+def refuse_unknown(known: dict[str, set[str]]) -> ServerMiddleware[Any]:
+    """The specification wants a protocol error for an unknown tool or prompt, where the SDK
+    answers as if a tool had failed, or crashes. `known` has the names by method."""
 
     async def guard(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
-        name = (ctx.params or {}).get("name")
-        if ctx.method == "tools/call" and isinstance(name, str) and name not in known:
+        names, name = known.get(ctx.method), (ctx.params or {}).get("name")
+        if names is not None and isinstance(name, str) and name not in names:
+            kind = "tool" if ctx.method == "tools/call" else "prompt"
+            listed = ", ".join(sorted(names)) or "none"
             raise MCPError(
-                code=INVALID_PARAMS,
-                message=f"Unknown tool: {shown(name)}; known are {', '.join(sorted(known))}.",
+                code=INVALID_PARAMS, message=f"Unknown {kind}: {shown(name)}; known are {listed}."
             )
         return await call_next(ctx)
 

@@ -17,6 +17,7 @@ from store.database import token_of, user_of
 from store.errors import Conflict, Invalid, NotFound, Refused
 from store.fixed import canonical, content_hash
 from store.models import AuditEntry, Request, Tier, User
+from store.vocabulary import label
 
 OWNER = "owner"
 
@@ -95,6 +96,7 @@ async def begin(
         raise Invalid(
             f"The key has {len(key)} characters; 1 to {KEY_LENGTH} printable ones are accepted."
         )
+    author = label("author", author)
     user_id = user_of(session)
     counters = (
         await session.execute(
