@@ -49,7 +49,7 @@ class Outage:
         self.refused += refused
         self.answered += not refused
         if self.up_at is not None and not refused:
-            self.recovered.setdefault(kind, max(0.0, time.monotonic() - self.up_at))
+            self.recovered.setdefault(kind, time.monotonic() - self.up_at)
 
 
 class Load:

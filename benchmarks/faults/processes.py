@@ -6,6 +6,7 @@ starts in milliseconds and inherits no connection, thread or loop.
 
 import asyncio
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -71,12 +72,7 @@ class Process:
     def kill(self) -> None:
         """SIGKILL, and wait until it has gone."""
         self._process.kill()
-        self.join()
-
-    def join(self) -> None:
-        self._process.join(PATIENCE_SECONDS)
-        if self._process.is_alive():
-            raise Contradiction("A recording process hangs.")
+        self._process.join()
 
     def wait_until_ready(self) -> None:
         if (told := self.hear()) != READY:
@@ -116,11 +112,11 @@ def recording(recorder: Recorder, commands: int | None = None) -> Iterator[Proce
     process = FORKED.Process(target=record, args=(recorder, commands, theirs), daemon=True)
     process.start()
     theirs.close()
+    running = Process(process, ours)
     try:
-        yield Process(process, ours)
+        yield running
     finally:
-        process.kill()
-        process.join()
+        running.kill()
         ours.close()
 
 
@@ -131,6 +127,7 @@ def record(recorder: Recorder, commands: int | None, pipe: Connection) -> None:
     except Unavailable as refusal:
         pipe.send(Refused(str(refusal)))
     except Exception as error:
+        traceback.print_exc()  # Nobody else knows where it came from.
         pipe.send(Failed(f"{type(error).__name__}: {error}"))
 
 
