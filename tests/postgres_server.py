@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +35,7 @@ DISPOSABLE = {
     "synchronous_commit": "off",
     "max_wal_size": "4GB",  # No checkpoint in the middle of a test.
 }
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 class NoPostgres(Exception):  # noqa: N818
@@ -83,9 +84,53 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+@dataclass
+class Postmaster:
+    """The processes of a server: ended, and started again on the same data and port."""
+
+    server: Server
+    folder: Path
+    account: pwd.struct_passwd | None
+    settings: dict[str, str]
+    process: "subprocess.Popen[bytes]" = field(init=False, repr=False)
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts connections."""
+        self.process = start(self.server, self.folder, self.account, self.settings)
+        wait_until_ready(self.process, self.server, self.folder)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)  # "Fast shutdown": cuts open connections.
+        self.process.wait(READY_WITHIN_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster and all its children, as if the machine had lost them."""
+        self.process.send_signal(signal.SIGSTOP)  # No child is born while they are counted.
+        children = children_of(self.process.pid)
+        for pid in (self.process.pid, *children):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(READY_WITHIN_SECONDS)
+        deadline = time.monotonic() + READY_WITHIN_SECONDS
+        while any(is_running(pid) for pid in children):
+            assert time.monotonic() < deadline, "A killed server process does not end."
+            time.sleep(0.005)
+
+
 @contextmanager
 def postgres_server() -> Iterator[Server]:
     """Run a new, empty server for as long as the block lasts.
+
+    Raises:
+        NoPostgres: nothing was found that could be started.
+    """
+    with postmaster(DISPOSABLE) as running:
+        yield running.server
+
+
+@contextmanager
+def postmaster(settings: dict[str, str]) -> Iterator[Postmaster]:
+    """A new, empty server with these settings; the block may end and start it as it likes.
 
     Raises:
         NoPostgres: nothing was found that could be started.
@@ -100,13 +145,12 @@ def postgres_server() -> Iterator[Server]:
             if not can_run(installation, folder, account):
                 installation = copy_for(account, installation, folder / "install")
         server = initialise(installation.bin_dir, folder, account)
-        process = start(server, folder, account)
+        running = Postmaster(server, folder, account, settings)
         try:
-            wait_until_ready(process, server, folder)
-            yield server
+            running.start()
+            yield running
         finally:
-            process.send_signal(signal.SIGINT)  # "Fast shutdown": cuts open connections.
-            process.wait(READY_WITHIN_SECONDS)
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -217,15 +261,15 @@ def initialise(bin_dir: Path, folder: Path, account: pwd.struct_passwd | None) -
 
 
 def start(
-    server: Server, folder: Path, account: pwd.struct_passwd | None
+    server: Server, folder: Path, account: pwd.struct_passwd | None, settings: dict[str, str]
 ) -> "subprocess.Popen[bytes]":
-    settings = DISPOSABLE | {
+    settings = settings | {
         "listen_addresses": server.host,
         "port": str(server.port),
         "unix_socket_directories": str(server.socket_dir),
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
-    with server.log.open("wb") as log:
+    with server.log.open("ab") as log:
         return subprocess.Popen(
             [server.bin_dir / "postgres", "-D", folder / "data", *options],
             stdin=subprocess.DEVNULL,
@@ -237,14 +281,42 @@ def start(
 
 
 def wait_until_ready(process: "subprocess.Popen[bytes]", server: Server, folder: Path) -> None:
-    status = folder / "data" / "postmaster.pid"  # Its eighth line tells.
+    # Its eighth line tells; the first is the process, for a killed server leaves the file.
+    status = folder / "data" / "postmaster.pid"
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         lines = status.read_text().splitlines() if status.exists() else []
-        if len(lines) >= 8 and lines[7].strip() == "ready":
+        if lines[:1] == [str(process.pid)] and lines[7:] and lines[7].strip() == "ready":
             return
         time.sleep(0.02)
     raise RuntimeError(f"PostgreSQL did not start:\n{server.log.read_text()}")
+
+
+def children_of(parent: int) -> list[int]:
+    return [pid for pid, (_state, of) in processes().items() if of == parent]
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process still holds anything: a zombie does not."""
+    state, _parent = processes().get(pid, ("Z", 0))
+    return state[0] != "Z"
+
+
+def processes() -> dict[int, tuple[str, int]]:
+    """State and parent of every process; children of a postmaster have groups of their own."""
+    if not Path("/proc/self/stat").exists():
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,state=,ppid="], check=True, capture_output=True, text=True
+        ).stdout
+        rows = (line.split() for line in listed.splitlines())
+        return {int(pid): (state, int(parent)) for pid, state, parent in rows}
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # It has ended meanwhile.
+            # The name before the last parenthesis may hold anything.
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            found[int(path.parent.name)] = (state, int(parent))
+    return found
 
 
 def identity(account: pwd.struct_passwd | None, folder: Path) -> dict[str, Any]:
