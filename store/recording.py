@@ -51,6 +51,7 @@ from store.records import (
 )
 from store.vocabulary import name_key
 
+LEGS_MAX = 8
 EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)
 SAID = (
     "ticker", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
@@ -580,6 +581,11 @@ def _delivered(
     buys = (held > 0) == (option.option_type == "call")
     shares = next((leg for leg in legs if leg.instrument == "equity"), None)
     if shares is None:
+        if len(legs) == LEGS_MAX:
+            raise Invalid(
+                f"Trade {number} has {LEGS_MAX} legs already, none of them shares; expire the"
+                " option and record its shares as a trade of their own."
+            )
         shares = Leg(len(legs) + 1, "equity", Decimal(1), fills=(), delivered=True)
         legs = [*legs, shares]
     end = FillEntry(

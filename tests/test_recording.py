@@ -245,6 +245,14 @@ async def test_an_assigned_covered_call_delivers_the_shares_it_has(book: Store) 
         assert len((await session.scalars(select(Leg))).all()) == 2
 
 
+async def test_eight_legs_leave_no_room_for_delivered_shares(book: Store) -> None:
+    strikes = range(100, 180, 10)
+    await opened(book, *(option("put", strike, "sell 1 @ 2") for strike in strikes))
+
+    with pytest.raises(Invalid, match="Trade 1 has 8 legs already, none of them shares"):
+        await closed(book, 1, ByDelivery(at=moment("2026-01-10"), leg=1))
+
+
 async def test_part_of_a_position_is_assigned(book: Store) -> None:
     await opened(book, option("put", 100, "sell 3 @ 2"))
     how = ByDelivery(at=moment("2026-01-10"), leg=1, quantity=Decimal(1))
