@@ -30,7 +30,8 @@ def benchmark(*options: str) -> "subprocess.CompletedProcess[str]":
 def empty_database(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if dialect == "sqlite":
         return f"sqlite:///{tmp_path}/benchmark.db"
-    return str(request.getfixturevalue("postgres_url"))
+    # Its floor is a prepared statement, which a pooler would not keep.
+    return str(request.getfixturevalue("direct_postgres_url"))
 
 
 def test_the_four_tools_are_measured_and_written_down(empty_database: str, tmp_path: Path) -> None:

@@ -176,13 +176,11 @@ class TestOnPostgreSQL:
         return "postgresql"
 
     @pytest.mark.parametrize("name", NAMES)
-    async def test_a_warm_answer_takes_three_round_trips(
-        self, database_url: str, name: str
-    ) -> None:
-        """Begin with identity, statement, commit."""
-        store = Store(settings_for(database_url))
+    async def test_a_warm_answer_takes_three_round_trips(self, direct_url: str, name: str) -> None:
+        """Begin with identity, statement, commit; through a pooler nothing stays prepared."""
+        store = Store(settings_for(direct_url))
         await prepare(store)
         await record(store, "2026-01-05 AAPL +10 strategy leap scanner 70")
         await store.close()
 
-        assert await trips_of(database_url, name) == 3
+        assert await trips_of(direct_url, name) == 3

@@ -222,7 +222,7 @@ async def two_users(server: Any, postgres_template: str) -> AsyncIterator[tuple[
         await add_note(session, 1, "mine", key="k")
         await void_trade(session, 3, reason="twice")
     await add_user(store, 2, "other")
-    yield store, server.url(name)
+    yield store, server.direct(server.url(name))
     await store.close()
     await server.drop_database(name)
 
