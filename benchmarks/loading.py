@@ -88,7 +88,8 @@ async def _settle(settings: Settings) -> None:
     engine = create_engine(settings)
     try:
         async with open_connection(engine, settings.database()) as connection:
-            settle = ["VACUUM ANALYZE"] if postgresql else ["VACUUM", "ANALYZE"]
-            await say(connection, settle)
+            # VACUUM takes nothing as visible to all whose commit is not on disk yet.
+            on_disk = ["SET synchronous_commit = on", "VACUUM ANALYZE"]
+            await say(connection, on_disk if postgresql else ["VACUUM", "ANALYZE"])
     finally:
         await engine.dispose()

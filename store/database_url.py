@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote
-from uuid import uuid4
 
 from sqlalchemy import URL
 
@@ -307,16 +306,21 @@ def connect_arguments(query: Mapping[str, str], pooled: bool, prepared: Prepared
 
 
 def without_prepared_statements() -> dict[str, Any]:
-    """Both caches off, and names that cannot meet another client's on a shared connection."""
+    """Both caches off, and no names: what has one outlives its transaction.
+
+    A named statement is closed late, by then on another connection of the server than the
+    one that keeps it; outside a transaction it may already be run on another. With the
+    caches off asyncpg parses a nameless one again in the very message that runs it.
+    """
     return {
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
-        "prepared_statement_name_func": unique_statement_name,
+        "prepared_statement_name_func": no_name,
     }
 
 
-def unique_statement_name() -> str:
-    return f"__trade_history_{uuid4().hex}__"
+def no_name() -> str:
+    return ""
 
 
 OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=([^\s\\]*)(?:\s+|$)")

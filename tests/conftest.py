@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from store.database import Store
 from store.schema import prepare, upgrade
 from store.settings import Settings
+from tests.pgbouncer import behind_pgbouncer
 from tests.postgres_server import NoPostgres, Server, postgres_server, skip_or_fail
 
 NUMBERS = count(1)
@@ -34,7 +35,7 @@ def in_own_loop(work: Coroutine[Any, Any, Any]) -> None:
 def server() -> Iterator[Server]:
     """The PostgreSQL server of this run."""
     try:
-        with postgres_server() as server:
+        with postgres_server() as alone, behind_pgbouncer(alone) as server:
             yield server
     except NoPostgres as reason:
         skip_or_fail(reason)
@@ -46,7 +47,8 @@ def postgres_template(server: Server) -> str:
 
     async def make() -> None:
         await server.create_database(TEMPLATE)
-        await upgrade(settings_for(server.url(TEMPLATE)))
+        # A pooler would stay connected, and a database in use cannot be copied.
+        await upgrade(settings_for(server.direct(server.url(TEMPLATE))))
 
     in_own_loop(make())
     return TEMPLATE
@@ -66,6 +68,11 @@ async def postgres_url(server: Server) -> AsyncIterator[str]:
     await server.create_database(name)
     yield server.url(name)
     await server.drop_database(name)
+
+
+@pytest.fixture
+def direct_postgres_url(server: Server, postgres_url: str) -> str:
+    return server.direct(postgres_url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -88,6 +95,15 @@ async def database_url(
     await server.create_database(name, request.getfixturevalue("postgres_template"))
     yield server.url(name)
     await server.drop_database(name)
+
+
+@pytest.fixture
+def direct_url(database_url: str, request: pytest.FixtureRequest) -> str:
+    """`database_url` past a pooler, for tests that speak to the driver themselves."""
+    if database_url.startswith("sqlite"):
+        return database_url
+    server: Server = request.getfixturevalue("server")
+    return server.direct(database_url)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
 import pytest
@@ -58,10 +58,21 @@ class Server:
     password: str = field(repr=False)
     bin_dir: Path
     log: Path
+    pooler_port: int | None = None  # Of a transaction pooler in front of it (pgbouncer.py).
 
     def url(self, database: str) -> str:
+        """How a ledger is reached: through the pooler if there is one."""
+        if self.pooler_port:
+            return self._url(self.pooler_port, database) + "?pgbouncer=true"
+        return self._url(self.port, database)
+
+    def direct(self, url: str) -> str:
+        """The same database past the pooler, for what a session must remember."""
+        return self._url(self.port, unquote(urlsplit(url).path[1:]))
+
+    def _url(self, port: int, database: str) -> str:
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return f"postgresql://{login}@{self.host}:{self.port}/{quote(database, safe='')}"
+        return f"postgresql://{login}@{self.host}:{port}/{quote(database, safe='')}"
 
     async def create_database(self, name: str, template: str | None = None) -> None:
         """Create `name`, as a copy of `template` if given; nobody may be connected to that."""
@@ -73,7 +84,7 @@ class Server:
         await self._execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
     async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.url("postgres"))
+        connection = await asyncpg.connect(self._url(self.port, "postgres"))
         try:
             await connection.execute(statement)
         finally:

@@ -1,12 +1,14 @@
-"""The benchmarks run on both databases and report all four tools; no time is judged here."""
+"""The benchmarks run and report all four tools; no time is judged here."""
 
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from benchmarks.ratios import Compared
 from store.database import Store
 from tests.server.running import ROOT, environment
 
@@ -20,8 +22,12 @@ TOOLS = [
 
 
 def benchmark(*options: str) -> "subprocess.CompletedProcess[str]":
+    return run("benchmarks.tools", *TINY, *options)
+
+
+def run(module: str, *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.tools", *TINY, *options],
+        [sys.executable, "-m", module, *options],
         capture_output=True, text=True, cwd=ROOT, env=environment("sqlite://"), timeout=100,
     )  # fmt: skip
 
@@ -30,7 +36,8 @@ def benchmark(*options: str) -> "subprocess.CompletedProcess[str]":
 def empty_database(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if dialect == "sqlite":
         return f"sqlite:///{tmp_path}/benchmark.db"
-    return str(request.getfixturevalue("postgres_url"))
+    # Its floor is a prepared statement, which a pooler would not keep.
+    return str(request.getfixturevalue("direct_postgres_url"))
 
 
 def test_the_four_tools_are_measured_and_written_down(empty_database: str, tmp_path: Path) -> None:
@@ -54,3 +61,41 @@ def test_a_ledger_in_use_is_never_filled_with_invented_trades(
     assert run.returncode == 1
     assert "already has 1 users" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.usefixtures("server")  # Where none can be started, there is nothing to measure.
+def test_walls_are_measured_on_the_same_ledger_with_and_without_them(tmp_path: Path) -> None:
+    written = tmp_path / "measured.json"
+
+    run(
+        "benchmarks.walls",
+        "--trades",
+        "600",
+        "--users",
+        "3",
+        "--blocks",
+        "2",
+        "--json",
+        str(written),
+    )
+
+    measured = json.loads(written.read_text())
+    assert [(one["question"], one["what"]) for one in measured["ratios"]] == [
+        (tool, what) for tool in TOOLS for what in ("question", "statements")
+    ]
+    for tool in TOOLS:
+        for walled, opened in measured["plans"][tool]:
+            # A policy adds checks, it takes no step away.
+            assert Counter(opened) <= Counter(walled), (tool, walled, opened)
+
+
+def test_a_ratio_is_of_medians_and_its_interval_of_blocks() -> None:
+    """By hand: medians 30 and 10. One block alone gives 20/10, 30/10 or 90/10."""
+    compared = Compared(
+        "q", "question", [[20, 20], [30, 30], [90, 90]], [[10, 10], [10, 10], [10, 10]]
+    )
+
+    numbers = compared.numbers()
+
+    assert (numbers["walled_p50"], numbers["open_p50"], numbers["ratio"]) == (30, 10, 3)
+    assert (numbers["low"], numbers["high"]) == (2, 9)

@@ -176,13 +176,20 @@ class TestOnPostgreSQL:
         return "postgresql"
 
     @pytest.mark.parametrize("name", NAMES)
-    async def test_a_warm_answer_takes_three_round_trips(
-        self, database_url: str, name: str
-    ) -> None:
+    async def test_a_warm_answer_takes_three_round_trips(self, direct_url: str, name: str) -> None:
         """Begin with identity, statement, commit."""
-        store = Store(settings_for(database_url))
-        await prepare(store)
-        await record(store, "2026-01-05 AAPL +10 strategy leap scanner 70")
-        await store.close()
+        await record_one(direct_url)
 
-        assert await trips_of(database_url, name) == 3
+        assert await trips_of(direct_url, name) == 3
+
+    async def test_where_nothing_stays_prepared_it_takes_one_more(self, direct_url: str) -> None:
+        await record_one(direct_url)
+
+        assert await trips_of(f"{direct_url}?pgbouncer=true", "get_trade_history") == 4
+
+
+async def record_one(url: str) -> None:
+    store = Store(settings_for(url))
+    await prepare(store)
+    await record(store, "2026-01-05 AAPL +10 strategy leap scanner 70")
+    await store.close()

@@ -85,16 +85,16 @@ def dialect(client_kind: str) -> str:
 
 
 @pytest.fixture
-async def client(client_kind: str, database_url: str, ledger: Store) -> AsyncIterator[Client]:
+async def client(client_kind: str, direct_url: str, ledger: Store) -> AsyncIterator[Client]:
     if client_kind.startswith("sqlite"):
-        connection = sqlite3.connect(database_url.removeprefix("sqlite:///"))
+        connection = sqlite3.connect(direct_url.removeprefix("sqlite:///"))
         for pragma in PRAGMAS:
             said = "ON" if client_kind == "sqlite-pragmas" else "OFF"
             connection.execute(f"PRAGMA {pragma} = {said}")
         yield Client(client_kind, connection)
         connection.close()
         return
-    postgres = await asyncpg.connect(database_url)
+    postgres = await asyncpg.connect(direct_url)
     yield Client(client_kind, postgres)
     await postgres.close()
 
@@ -342,10 +342,10 @@ FILL = f"INSERT INTO fills {copied('fills', FIRST_FILL, fill_number='9')}"
 
 
 @pytest.fixture
-async def two_clients(ledger: Store, database_url: str) -> AsyncIterator[tuple[Any, Any]]:
+async def two_clients(ledger: Store, direct_url: str) -> AsyncIterator[tuple[Any, Any]]:
     if ledger.database.dialect == "sqlite":
         pytest.skip("SQLite has one writer at a time")
-    first, second = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    first, second = await asyncpg.connect(direct_url), await asyncpg.connect(direct_url)
     yield first, second
     await first.close()
     await second.close()

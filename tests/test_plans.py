@@ -121,7 +121,7 @@ def full(
     path, name = tmp_path_factory.mktemp("plans") / "trades.db", "ledger_plans"
     shutil.copy(sqlite_template, path)
     in_own_loop(server.create_database(name, postgres_template))
-    urls = {"sqlite": f"sqlite:///{path}", "postgresql": server.url(name)}
+    urls = {"sqlite": f"sqlite:///{path}", "postgresql": server.direct(server.url(name))}
     for url in urls.values():
         in_own_loop(fill(url))
     yield urls

@@ -240,7 +240,7 @@ async def two_users(server: Any, postgres_template: str) -> AsyncIterator[tuple[
         await put_connection(session, KEYRING, "tradier", "live", SecretStr("canary"))
         await keep_calls(session, [CALL])
     await add_user(store, 2, "other")
-    yield store, server.url(name)
+    yield store, server.direct(server.url(name))
     await store.close()
     await server.drop_database(name)
 

@@ -88,11 +88,11 @@ async def test_a_wrong_password_is_said_without_it(server: Server, postgres_url:
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
 async def test_it_recovers_when_the_database_has_dropped_its_connections(
-    store: Store, database_url: str
+    store: Store, direct_url: str
 ) -> None:
     async with Client(build(store)) as client:
         await client.call_tool("get_overview", {})
-        await drop_connections(database_url)
+        await drop_connections(direct_url)
         answers = [await client.call_tool("get_overview", {}) for _ in range(3)]
 
     assert not any(answer.is_error for answer in answers)
@@ -125,9 +125,9 @@ def later(by: float) -> object:
     return lambda: now() + by
 
 
-async def drop_connections(database_url: str) -> None:
+async def drop_connections(direct_url: str) -> None:
     """As a restart, a failover or an idle limit does."""
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(direct_url)
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
