@@ -12,10 +12,11 @@ identity is the predicate that every statement carries.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -206,22 +207,36 @@ def _pragmas(connection: Any, _record: Any) -> None:
 
 
 def limit_statements(engine: AsyncEngine, seconds: int) -> None:
-    """Give SQLite what PostgreSQL has: a statement that takes longer is stopped."""
+    """Give SQLite what PostgreSQL has: a statement that takes longer is stopped, and so is one
+    that nobody waits for any more."""
 
     def begin(connection: Any, *_statement: Any) -> None:
         raw = connection.connection.driver_connection
         loop = asyncio.get_running_loop()
-        connection.info["limit"] = loop.call_later(
-            seconds, lambda: loop.create_task(raw.interrupt())
-        )
+        connection.info["limit"] = loop.call_later(seconds, _interrupt, raw)
 
     def end(connection: Any, *_statement: Any) -> None:
         if limit := connection.info.pop("limit", None):
             limit.cancel()
 
+    def failed(context: ExceptionContext) -> None:
+        end(context.connection)
+        if isinstance(context.original_exception, asyncio.CancelledError):
+            # SQLAlchemy closes the connection now, which waits for the statement's end.
+            _interrupt(cast(Any, context.connection).connection.driver_connection)
+
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
     event.listen(engine.sync_engine, "after_cursor_execute", end)
-    event.listen(engine.sync_engine, "handle_error", lambda context: end(context.connection))
+    event.listen(engine.sync_engine, "handle_error", failed)
+
+
+def _interrupt(raw: Any) -> None:
+    """Stop what an aiosqlite connection is working on."""
+    stopping.add(task := asyncio.get_running_loop().create_task(raw.interrupt()))
+    task.add_done_callback(stopping.discard)
+
+
+stopping: set[asyncio.Task[None]] = set()  # A task that nobody holds may be collected.
 
 
 @asynccontextmanager
@@ -245,9 +260,6 @@ async def open_connection(
             connection = await _connect(engine, database)
             await _open(connection, opening, role)
         yield connection
-    except asyncio.CancelledError:
-        await _interrupt(connection)
-        raise
     except FAULTS as error:
         if (unavailable := fault(error, database)) is None:
             raise
@@ -274,13 +286,6 @@ async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) 
         if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
             raise
         raise unavailable from None
-
-
-async def _interrupt(connection: AsyncConnection) -> None:
-    """Stop what the database works on for nobody; asyncpg does so by itself."""
-    if connection.dialect.name == "sqlite" and not (connection.invalidated or connection.closed):
-        raw: Any = (await connection.get_raw_connection()).driver_connection
-        await raw.interrupt()
 
 
 async def _give_back(connection: AsyncConnection) -> None:

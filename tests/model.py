@@ -181,13 +181,14 @@ class Ledger:
     accounts: dict[str, AccountEntry] = field(default_factory=dict)
     trades: dict[int, Trade] = field(default_factory=dict)
     answers: dict[str, tuple[Command, Recorded]] = field(default_factory=dict)
-    done: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=lambda: ["add_user"])
     version: int = 0
 
     def put_account(self, entry: AccountEntry) -> None:
         known = self.accounts.get(entry.name.casefold())
         if known is None:
             self.accounts[entry.name.casefold()] = entry
+            self.done.append("put_account")
             self.version += 1
         elif known.model_copy(update={"name": entry.name}) != entry:
             raise Conflict("an account says otherwise")

@@ -13,6 +13,7 @@ from store.models import Correction, Fill, Leg, Note, Request, Snapshot, Trade, 
 from store.queries.answer import money
 from store.queries.get_overview import get_overview
 from store.queries.get_trade_history import get_trade_history
+from store.verifying import verify_user
 from tests.model import Ledger
 from tests.test_audit import entries, hashed
 
@@ -112,6 +113,8 @@ async def check_audit(store: Store, user_id: int, model: Ledger) -> None:
     assert [entry.entry_number for entry in chain] == list(range(1, len(chain) + 1))
     assert [entry.entry_hash for entry in chain] == [hashed(entry) for entry in chain]
     assert all(after.previous_hash == entry.entry_hash for entry, after in pairwise(chain))
+    verified = await verify_user(store, user_id)
+    assert (verified.wrong, verified.trades) == (None, len(model.trades))
 
 
 async def check_answers(store: Store, user_id: int, model: Ledger) -> None:
