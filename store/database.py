@@ -37,6 +37,8 @@ BUSY_SECONDS = 30  # For another program that writes to the same SQLite file.
 POOL_SECONDS = 10  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
+stopping: set[asyncio.Task[None]] = set()  # Held here, for a task that nobody holds may vanish.
+
 
 class Store:
     """The ledger of one database. `answer` and `record` do a piece of work in a transaction
@@ -234,9 +236,6 @@ def _interrupt(raw: Any) -> None:
     """Stop what an aiosqlite connection is working on."""
     stopping.add(task := asyncio.get_running_loop().create_task(raw.interrupt()))
     task.add_done_callback(stopping.discard)
-
-
-stopping: set[asyncio.Task[None]] = set()  # A task that nobody holds may be collected.
 
 
 @asynccontextmanager

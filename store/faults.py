@@ -39,15 +39,19 @@ UNREACHABLE = {
     "28000": "the user may not connect; check DATABASE_URL",
     "3D000": "the database does not exist; create it or check DATABASE_URL",
     "53300": "it has no connection left; lower TRADE_HISTORY_POOL_SIZE",
+    "08P01": "the pooler in front of it refuses; check user, password and database in"
+    " DATABASE_URL, and that the pooler has connections free",
     "57P03": "it is starting up or recovering; try again shortly",
 }
-PASSING = {"53300", "57P03"}  # Of these, what may be otherwise in a moment.
+PASSING = {"08P01", "53300", "57P03"}  # Of these, what may be otherwise in a moment.
 
 TOO_SLOW = "took too long to answer and was stopped; ask for less, or raise the limit."
 FULL = "has no space left on its disk; free some and repeat, nothing of this is recorded."
 POSTGRESQL = {
     "57014": TOO_SLOW,
     "53100": FULL,
+    "26000": "is behind a pooler that keeps no prepared statements; set"
+    " TRADE_HISTORY_PG_PREPARED to auto or off.",
     "25006": "is read-only, as a standby is; name the primary in DATABASE_URL.",
 }
 # Another transaction came first and this one was undone: begun anew, it succeeds.

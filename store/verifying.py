@@ -192,14 +192,7 @@ def _check_state(
     if entry.state_hash is None:
         return  # Before the audit took such hashes.
     number = trade.row["number"]
-    explained = None
-    if entry.command in ("correct_trade", "void_trade"):
-        explained = next(
-            (row for row in corrected.values() if number == (row["replacement"] or row["number"])),
-            None,
-        )
-        if explained is None:
-            raise Wrong(f"the correction that made trade {number} is missing")
+    explained = _explanation(entry, number, corrected)
     now = state_hash(
         trade=trade.hash if result["status"] != "open" else None,
         correction=row_hash(explained) if explained else None,
@@ -208,6 +201,21 @@ def _check_state(
         raise Wrong(
             f"trade {number} is not what audit entry {entry.entry_number} ({entry.command}) locked"
         )
+
+
+def _explanation(
+    entry: AuditEntry, number: int, corrected: Corrections
+) -> Mapping[str, Any] | None:
+    """The correction that `entry` wrote: the one that made trade `number`, or that voided it."""
+    if entry.command == "correct_trade":
+        found = [row for row in corrected.values() if row["replacement"] == number]
+    elif entry.command == "void_trade":
+        found = [row for row in corrected.values() if row["number"] == number]
+    else:
+        return None
+    if not found:
+        raise Wrong(f"the correction that audit entry {entry.entry_number} wrote is missing")
+    return found[0]
 
 
 def _check_cash(trade: WholeTrade) -> None:

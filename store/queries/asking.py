@@ -6,6 +6,7 @@ paper; one currency), and the question's own select runs on its trades. The two 
 joined, so that an answer is one round trip inside its transaction.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -15,6 +16,7 @@ from re import fullmatch
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Label,
     Row,
@@ -181,6 +183,7 @@ def statement(
         select(books.c.book_mode, books.c.book_currency)
         .order_by(
             (books.c.n + books.c.open_n == 0),
+            *_not_of_account(user_id, filters, books),
             books.c.book_mode != "live",
             books.c.n.desc(),
             books.c.book_currency,
@@ -218,6 +221,19 @@ def statement(
         .select_from(books.outerjoin(answer, is_chosen))
         .order_by(books.c.book_mode, books.c.book_currency, answer.c.position)
     )
+
+
+def _not_of_account(user_id: int, filters: Filters, books: CTE) -> list[ColumnElement[bool]]:
+    """Of books in which nothing matches, the one of the account that was asked for comes first."""
+    if filters.account is None:
+        return []
+    own = select(literal(1)).where(
+        Account.user_id == user_id,
+        Account.name_key == name_key(filters.account),
+        Account.currency == books.c.book_currency,
+        *([] if filters.mode == "all" else [Account.mode == books.c.book_mode]),
+    )
+    return [~own.exists()]
 
 
 def _unshadowed(answer: Any) -> list[Label[Any]]:
@@ -279,7 +295,10 @@ async def _refuse(session: AsyncSession, what: str, value: str, known: Select[st
     names = {name_key(name): name for name in await session.scalars(known)}
     if name_key(value) in names or not names:
         return
-    near = get_close_matches(name_key(value), names, n=KNOWN_SHOWN, cutoff=0.0)
+    # Thousands of long names take a second, in which others are to be answered.
+    near = await asyncio.to_thread(
+        get_close_matches, name_key(value), names, n=KNOWN_SHOWN, cutoff=0.0
+    )
     shown = [names[key] for key in near if fullmatch(PLAIN_NAME, names[key])]
     more = len(names) - len(shown)
     said = value if fullmatch(PLAIN_NAME, value) else "with that name"

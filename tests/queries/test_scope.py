@@ -267,3 +267,16 @@ async def test_a_strategy_may_be_named_by_any_word(store: Store, word: str) -> N
     answer = await ask(store, "get_strategy_performance", strategy=word)
 
     assert answer["overall"]["n"] == 1
+
+
+async def test_an_account_whose_trades_are_all_void_is_answered_from_its_own_book(
+    store: Store,
+) -> None:
+    await record(store, "2026-01-05 AAPL +10", account="main", mode="paper")
+    await record(store, "2026-01-05 SPY +10", account="swing", mode="live")
+    async with store.write() as session:
+        await void_trade(session, 1, reason="never happened")
+
+    answer = await ask(store, "get_overview", account="main")
+
+    assert (answer["void"], answer["scope"]["mode"], answer["scope"]["trades"]) == (1, "paper", 0)
