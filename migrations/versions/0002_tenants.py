@@ -43,7 +43,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """The operator's role stays, as the application's does, without any right here."""
+    """The operator's role stays, as the application's does, without any right here.
+
+    So do `token` and `state_hash` of the audit: without them its chain would not hold.
+    """
     postgresql_ = op.get_bind().dialect.name == "postgresql"
     for table in reversed(GRANTED):
         op.drop_table(table)
@@ -60,8 +63,7 @@ def downgrade() -> None:
             f"DO $$ BEGIN EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM {OPERATOR}',"
             " current_schema()); END $$"
         )
-    for table, column in (("audit", "state_hash"), ("audit", "token"), ("users", "tier")):
-        op.drop_column(table, column)
+    op.drop_column("users", "tier")
     op.drop_table("tiers")
 
 
@@ -85,8 +87,10 @@ def tables() -> None:
         "ALTER TABLE users ADD COLUMN tier TEXT NOT NULL DEFAULT 'pro'"
         " CONSTRAINT ck_users_tier CHECK (tier IN ('free', 'basic', 'pro'))"
     )
-    op.add_column("audit", sa.Column("token", sa.Text(), nullable=True))
-    op.add_column("audit", sa.Column("state_hash", sa.Text(), nullable=True))
+    there = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("audit")}
+    for name in ("token", "state_hash"):  # They are there after a downgrade.
+        if name not in there:
+            op.add_column("audit", sa.Column(name, sa.Text(), nullable=True))
     op.create_table(
         "api_tokens",
         sa.Column("user_id", COUNT, nullable=False),
