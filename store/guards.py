@@ -19,7 +19,8 @@ HERE = Path(__file__).resolve().parent
 POSTGRESQL = """
     WITH ours AS (SELECT oid, rolname FROM pg_roles
             WHERE rolname IN ('trade_history_app', 'trade_history_operator')),
-        here AS (SELECT * FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace),
+        here AS (SELECT * FROM pg_class
+            WHERE relnamespace = quote_ident(current_schema())::regnamespace),
         named AS (SELECT oid, rolname FROM ours UNION ALL SELECT 0, 'PUBLIC')
     SELECT 'trigger ' || pg_get_triggerdef(t.oid, true)
             || CASE tgenabled WHEN 'O' THEN '' ELSE ' [disabled]' END, relname::text

@@ -184,7 +184,7 @@ async def add_user(
         )
         said = {"name": name, "tier": tier}
         command = await begin(session, "add_user", said, key=None, author=author)
-        await note_down(session, command, {"user": user_id}, answers_change=False)
+        await note_down(session, command, {"user": user_id, "tier": tier}, answers_change=False)
 
 
 def _on(connection: Connection) -> Config:
