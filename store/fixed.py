@@ -82,8 +82,13 @@ async def correction_hash(session: AsyncSession, number: int) -> str:
 
 async def note_row(session: AsyncSession, number: int, note_number: int) -> Row | None:
     """A note of trade `number`, if there is one of that number."""
-    notes = await notes_of(session, number, number)
-    return next((note for note in notes if note["note_number"] == note_number), None)
+    statement = _rows(Note).where(
+        Note.user_id == user_of(session),
+        Note.trade_number == number,
+        Note.note_number == note_number,
+    )
+    found: Row | None = (await session.execute(statement)).mappings().one_or_none()
+    return found
 
 
 async def notes_of(session: AsyncSession, first: int, last: int) -> Sequence[Row]:

@@ -22,6 +22,7 @@ from store.guards import declared, require_guards, standing, wrong_guard
 from store.recording import add_note
 from store.schema import connected, downgrade, prepare, upgrade
 from store.settings import Settings
+from store.users import put_tier
 from store.verifying import verify_user
 from tests.conftest import settings_for
 from tests.ledger import read, record, trade
@@ -92,7 +93,7 @@ async def everything(settings: Settings) -> dict[str, list[str]]:
 async def test_down_to_the_first_schema_and_up_again_loses_nothing_of_the_ledger(
     store: Store, dialect: str
 ) -> None:
-    """A correction, a note, a void trade; and the chain of the audit holds."""
+    """A correction, a note, a void trade; the chain of the audit holds, the tier is kept."""
     await record_all_kinds(store)
     async with store.read() as session:
         before = await verify_user(store, 1)
@@ -108,7 +109,7 @@ async def test_down_to_the_first_schema_and_up_again_loses_nothing_of_the_ledger
     again = Store(store.settings)
     assert await verify_user(again, 1) == before
     assert before.wrong is None
-    assert before.entries == 8
+    assert before.entries == 9
     async with again.write() as session:
         await void_trade(session, 2, reason="twice")
     assert (await verify_user(again, 1)).wrong is None
@@ -122,6 +123,8 @@ async def record_all_kinds(store: Store) -> None:
         await correct_trade(session, 1, said, reason="price", author="ann")
         await add_note(session, 2, "why did I do that", key="n")
         await void_trade(session, 3, reason="never happened")
+    async with store.operate() as session:
+        await put_tier(session, "free")
 
 
 # --- Each guard, taken away
