@@ -6,10 +6,11 @@ nevertheless, `verify` finds by working out these hashes again.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 from sqlalchemy import Select, inspect, select
@@ -17,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
 from store.models import Base, Condition, Correction, Fill, Leg, Note, Snapshot, Trade
+
+Row: TypeAlias = Mapping[str, Any]
 
 PARTS = (Leg, Fill, Condition, Snapshot)
 
@@ -38,8 +41,8 @@ def _plain(value: Any) -> Any:
 class WholeTrade:
     """A trade's row and, by table, the rows of its legs, fills, conditions and snapshots."""
 
-    row: Mapping[str, Any]
-    parts: Mapping[str, list[Mapping[str, Any]]]
+    row: Row
+    parts: Mapping[str, list[Row]]
 
     @property
     def hash(self) -> str:
@@ -77,20 +80,26 @@ async def correction_hash(session: AsyncSession, number: int) -> str:
     return row_hash((await session.execute(statement)).mappings().one_or_none())
 
 
-async def note_row(
-    session: AsyncSession, number: int, note_number: int
-) -> Mapping[str, Any] | None:
+async def note_row(session: AsyncSession, number: int, note_number: int) -> Row | None:
     """A note of trade `number`, if there is one of that number."""
     statement = _rows(Note).where(
         Note.user_id == user_of(session),
         Note.trade_number == number,
         Note.note_number == note_number,
     )
-    row: Mapping[str, Any] | None = (await session.execute(statement)).mappings().one_or_none()
-    return row
+    found: Row | None = (await session.execute(statement)).mappings().one_or_none()
+    return found
 
 
-def row_hash(row: Mapping[str, Any] | None) -> str:
+async def notes_of(session: AsyncSession, first: int, last: int) -> Sequence[Row]:
+    """The notes of the trades from number `first` to `last`, in their order."""
+    within = Note.trade_number.between(first, last)
+    statement = _rows(Note).where(Note.user_id == user_of(session), within)
+    found: Sequence[Row] = (await session.execute(statement.order_by(*_key(Note)))).mappings().all()
+    return found
+
+
+def row_hash(row: Row | None) -> str:
     if row is None:
         raise LookupError("what a command has just written is not there")
     return content_hash(_said(row))
@@ -113,6 +122,11 @@ def _key(model: type[Base]) -> list[Any]:
     return list(inspect(model).primary_key)
 
 
-def _said(row: Any) -> dict[str, str]:
+def _said(row: Row) -> dict[str, str]:
     """A row without its nulls, so that a column added later changes no older hash."""
-    return {name: str(value) for name, value in row.items() if value is not None}
+    return {name: _words(value) for name, value in row.items() if value is not None}
+
+
+def _words(value: Any) -> str:
+    """Decimals with all the digits that are kept, moments and days as ISO 8601 writes them."""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

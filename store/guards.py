@@ -4,7 +4,6 @@ Autogeneration sees no trigger, policy or grant, and an owner may drop them unse
 of them are written down, one a line, in `guards_postgresql.txt` and `guards_sqlite.txt`.
 """
 
-import re
 from pathlib import Path
 
 from sqlalchemy import text
@@ -15,47 +14,65 @@ from store.models import Base
 
 HERE = Path(__file__).resolve().parent
 
+# Each row is a guard as one line, and the table of whose rows it decides, if any. The pretty
+# form of a trigger leaves out the schema's name, which is the deployment's.
 POSTGRESQL = """
-    SELECT 'trigger ' || pg_get_triggerdef(t.oid)
-            || CASE tgenabled WHEN 'O' THEN '' ELSE ' [disabled]' END
-        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-        WHERE NOT tgisinternal AND c.relnamespace = current_schema()::regnamespace
+    WITH ours AS (SELECT oid, rolname FROM pg_roles
+            WHERE rolname IN ('trade_history_app', 'trade_history_operator')),
+        here AS (SELECT * FROM pg_class
+            WHERE relnamespace = quote_ident(current_schema())::regnamespace),
+        named AS (SELECT oid, rolname FROM ours UNION ALL SELECT 0, 'PUBLIC')
+    SELECT 'trigger ' || pg_get_triggerdef(t.oid, true)
+            || CASE tgenabled WHEN 'O' THEN '' ELSE ' [disabled]' END, relname::text
+        FROM pg_trigger t JOIN here c ON c.oid = tgrelid
+        WHERE NOT tgisinternal OR tgenabled <> 'O'
     UNION ALL
-    SELECT 'function ' || proname || ' ' || coalesce(array_to_string(proconfig, ' '), '')
-            || CASE WHEN prosecdef THEN ' [definer]' ELSE '' END || ': ' || prosrc
-        FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+    SELECT 'rule ' || rulename || ' ON ' || tablename, tablename::text
+        FROM pg_rules WHERE schemaname = current_schema()
+    UNION ALL
+    SELECT 'function ' || proname || ' '
+            || coalesce(replace(array_to_string(proconfig, ' '),
+                'search_path=' || quote_ident(current_schema()) || ',', 'search_path=SCHEMA,'), '')
+            || CASE WHEN prosecdef THEN ' [definer]' ELSE '' END || ': ' || prosrc, NULL
+        FROM pg_proc WHERE pronamespace = quote_ident(current_schema())::regnamespace
     UNION ALL
     SELECT 'policy ' || policyname || ' ON ' || tablename || ' ' || permissive || ' ' || cmd
             || ' TO ' || array_to_string(roles, ', ') || ' USING ' || coalesce(qual, '-')
-            || ' CHECK ' || coalesce(with_check, '-')
+            || ' CHECK ' || coalesce(with_check, '-'), tablename::text
         FROM pg_policies WHERE schemaname = current_schema()
     UNION ALL
     SELECT 'table ' || relname || CASE WHEN relrowsecurity THEN ' walled' ELSE ' open' END
-            || CASE WHEN relforcerowsecurity THEN ', forced' ELSE '' END
-        FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+            || CASE WHEN relforcerowsecurity THEN ', forced' ELSE '' END, NULL
+        FROM here WHERE relkind IN ('r', 'p')
     UNION ALL
-    SELECT 'grant ' || privilege_type || ' ON ' || relname || ' TO ' || grantee::regrole
-        FROM pg_class, aclexplode(relacl)
-        WHERE relnamespace = current_schema()::regnamespace AND grantee <> relowner
-            AND grantee <> 0 AND grantee::regrole::text LIKE 'trade_history_%'
+    SELECT 'view ' || relname || ' ' || coalesce(array_to_string(reloptions, ' '), ''), NULL
+        FROM here WHERE relkind = 'v'
+    UNION ALL
+    SELECT 'grant ' || privilege_type || CASE WHEN is_grantable THEN ' [and to grant it]' ELSE ''
+            END || ' ON ' || relname || ' TO ' || n.rolname,
+            CASE n.oid WHEN 0 THEN relname::text ELSE 'users' END
+        FROM here, aclexplode(relacl) JOIN named n ON n.oid = grantee WHERE grantee <> relowner
     UNION ALL
     SELECT 'grant ' || privilege_type || ' (' || attname || ') ON ' || relname || ' TO '
-            || grantee::regrole
-        FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid, aclexplode(attacl)
-        WHERE relnamespace = current_schema()::regnamespace AND grantee <> 0
+            || n.rolname, CASE n.oid WHEN 0 THEN relname::text ELSE 'users' END
+        FROM here c JOIN pg_attribute a ON c.oid = attrelid, aclexplode(attacl)
+            JOIN named n ON n.oid = grantee
     UNION ALL
     SELECT 'role ' || rolname || CASE WHEN rolsuper THEN ' superuser' ELSE '' END
             || CASE WHEN rolbypassrls THEN ' exempt' ELSE '' END
             || CASE WHEN rolcanlogin THEN ' login' ELSE '' END
-            || CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid)
-                THEN ' owner' ELSE '' END
-        FROM pg_roles r WHERE rolname IN ('trade_history_app', 'trade_history_operator')
+            || CASE WHEN EXISTS (SELECT FROM here WHERE relowner = r.oid)
+                THEN ' owner' ELSE '' END, NULL
+        FROM pg_roles r JOIN ours USING (oid, rolname)
+    UNION ALL
+    SELECT 'member ' || o.rolname || ' of ' || r.rolname, 'users'
+        FROM pg_auth_members m JOIN ours o ON o.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
 """
 SQLITE = """
-    SELECT 'trigger ' || sql FROM sqlite_master WHERE type = 'trigger'
+    SELECT 'trigger ' || sql, lower(tbl_name) FROM sqlite_master WHERE type = 'trigger'
     UNION ALL
     SELECT 'table ' || name || CASE strict WHEN 1 THEN ' strict' ELSE '' END
-            || CASE wr WHEN 1 THEN ', no rowid' ELSE '' END
+            || CASE wr WHEN 1 THEN ', no rowid' ELSE '' END, NULL
         FROM pragma_table_list
         WHERE type = 'table' AND schema = 'main' AND name NOT LIKE 'sqlite_%'
 """
@@ -66,32 +83,27 @@ def declared(dialect: str) -> list[str]:
     return (HERE / f"guards_{dialect}.txt").read_text(encoding="utf-8").splitlines()
 
 
-async def standing(session: AsyncSession) -> list[str]:
-    """The guards that stand in the database, one a line, sorted."""
+async def standing(session: AsyncSession) -> dict[str, str | None]:
+    """The guards that stand in the database, one a line, sorted; of each the table that it
+    is about. What is said of our roles counts as said of `users`."""
     dialect = session.get_bind().dialect.name
-    schema = ""
-    if dialect == "postgresql":
-        schema = str(await session.scalar(text("SELECT quote_ident(current_schema())")))
-    found = await session.scalars(text(SQLITE if dialect == "sqlite" else POSTGRESQL))
-    return sorted(_plain(line, schema) for line in found)
+    found = await session.execute(text(SQLITE if dialect == "sqlite" else POSTGRESQL))
+    return dict(sorted((" ".join(line.split()), table) for line, table in found))
 
 
 async def wrong_guard(session: AsyncSession) -> str | None:
-    """The first guard that is missing, or stands there and is not ours; None if all is well."""
+    """The first guard that is missing, or stands there and is not ours; None if all is well.
+
+    The schema may hold another program's tables, functions and triggers, too.
+    """
     must, found = declared(session.get_bind().dialect.name), await standing(session)
     for line in must:
         if line not in found:
             return f"missing or changed: {_short(line)}"
-    for line in found:
-        if line not in must and _concerns_ours(line):
+    for line, table in found.items():
+        if table in Base.metadata.tables and line not in must:
             return f"not ours: {_short(line)}"
     return None
-
-
-def _concerns_ours(line: str) -> bool:
-    """Whether a guard is on one of our tables; the schema may hold another program's, too."""
-    named = re.search(r" ON (\w+)", line)
-    return named is not None and named[1] in Base.metadata.tables
 
 
 async def require_guards(session: AsyncSession) -> None:
@@ -105,14 +117,6 @@ async def require_guards(session: AsyncSession) -> None:
             f"The walls between users do not stand as declared ({wrong}). Run `trade-history"
             " migrate`; where that changes nothing, restore the database or ask who changed it."
         )
-
-
-def _plain(line: str, schema: str) -> str:
-    """One line without the schema's name, which is the deployment's."""
-    if schema:
-        line = line.replace(f"search_path={schema},", "search_path=SCHEMA,")
-        line = re.sub(rf"\b{re.escape(schema)}\.", "", line)
-    return " ".join(line.split())
 
 
 def _short(line: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.audit import begin, note_down
 from store.connections import connection_place
 from store.database import Store, user_of
+from store.errors import Invalid
 from store.keyring import Keyring
 from store.models import Base, BrokerConnection, UserSetting
 from store.preferences import setting_place
@@ -51,6 +52,10 @@ async def used_key_ids(store: Store) -> set[str]:
 
 async def _reseal_batch(session: AsyncSession, keyring: Keyring) -> int:
     """Seal again up to `BATCH` secrets of the session's user; gives how many."""
+    # Takes the user's row, as whoever replaces a secret does: neither waits for the other.
+    command = await begin(
+        session, "rotate_keys", {"key": keyring.current.id}, key=None, author=OPERATOR
+    )
     left = [
         (row, column, place)
         for row, column, place in await _sealed(session)
@@ -58,24 +63,28 @@ async def _reseal_batch(session: AsyncSession, keyring: Keyring) -> int:
     ][:BATCH]
     if not left:
         return 0
-    said = {"key": keyring.current.id, "secrets": len(left)}
-    command = await begin(session, "rotate_keys", said, key=None, author=OPERATOR)
     for row, column, place in left:
-        await _replace(session, row, column, reseal(keyring, getattr(row, column), place=place))
+        await _replace(session, row, column, _resealed(keyring, getattr(row, column), place))
+    said = {"key": keyring.current.id, "secrets": len(left)}
     await note_down(session, command, said, answers_change=False)
     return len(left)
+
+
+def _resealed(keyring: Keyring, sealed: str, place: str) -> str:
+    try:
+        return reseal(keyring, sealed, place=place)
+    except Invalid as error:
+        raise Invalid(f"{place} cannot be sealed again: {error}") from None
 
 
 async def _sealed(session: AsyncSession) -> Sequence[tuple[Base, str, str]]:
     """Every sealed value of the user: its row, its column and where it belongs."""
     mine = user_of(session)
     connections = await session.scalars(
-        select(BrokerConnection).where(BrokerConnection.user_id == mine).with_for_update()
+        select(BrokerConnection).where(BrokerConnection.user_id == mine)
     )
     secrets = await session.scalars(
-        select(UserSetting)
-        .where(UserSetting.user_id == mine, UserSetting.sealed == 1)
-        .with_for_update()
+        select(UserSetting).where(UserSetting.user_id == mine, UserSetting.sealed == 1)
     )
     return [
         *(

@@ -14,9 +14,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from store.audit import OWNER, begin, note_down
 from store.database import OPERATOR, ROLE, Store, commit, create_engine, open_connection, say
@@ -26,7 +28,18 @@ from store.settings import Settings
 from store.users import TierName
 from store.vocabulary import label
 
-INSUFFICIENT_PRIVILEGE = "42501"
+# Of a schema that it may not use, a connection is told that there is none.
+NOT_LET_IN = ("42501", "3F000")
+# Asked of the database: behind a pooler the URL's user is not the name of the role.
+PLACE = """
+    SELECT quote_ident(current_user) AS me, here.name AS schema,
+        to_regnamespace(here.name) IS NULL AS missing,
+        ARRAY(SELECT rolname::text FROM pg_roles) AS roles,
+        t.tableowner AS owner,
+        t.tableowner IS NULL OR pg_has_role(t.tableowner, 'USAGE') AS mine
+    FROM (SELECT coalesce(quote_ident(current_schema()), btrim(split_part(
+            replace(current_setting('search_path'), '"$user",', ''), ',', 1)))) AS here (name)
+        LEFT JOIN pg_tables t ON quote_ident(t.schemaname) = here.name AND t.tablename = 'users'"""
 
 
 @dataclass(frozen=True)
@@ -85,22 +98,33 @@ async def upgrade(settings: Settings, revision: str = "head") -> SchemaStatus:
         async with connected(settings) as connection:
             await connection.run_sync(run)
     except DBAPIError as error:
-        if getattr(error.driver_exception, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
+        if getattr(error.driver_exception, "sqlstate", None) not in NOT_LET_IN:
             raise
-        raise Unavailable(what_the_owner_runs(settings, error)) from None
+        raise Unavailable(await what_the_owner_runs(settings, error)) from None
     return await status(settings)
 
 
-def what_the_owner_runs(settings: Settings, error: DBAPIError) -> str:
-    database = settings.database()
-    user = (database.url.username or "postgres").replace('"', '""')
-    return (
-        f"This connection may not migrate {database.name} ({error.orig}). Let an owner of the"
-        f" database run `CREATE ROLE {ROLE} NOLOGIN; CREATE ROLE {OPERATOR} NOLOGIN;"
-        f' GRANT {ROLE}, {OPERATOR} TO "{user}" WITH ADMIN OPTION;'
-        f' GRANT CREATE, USAGE ON SCHEMA public TO "{user}"` (what exists already may be left'
-        " out), then migrate again."
-    )
+async def what_the_owner_runs(settings: Settings, error: DBAPIError) -> str:
+    """Who may migrate this database, or what lets this connection do it: nothing but what is
+    missing, so that it can be run as it is printed."""
+    engine = create_engine(settings)
+    try:
+        async with open_connection(engine, settings.database()) as connection:
+            found = (await connection.exec_driver_sql(PLACE)).mappings().one()
+    finally:
+        await engine.dispose()
+    why = f"This connection may not migrate {settings.database().name} ({error.driver_exception})."
+    if not found["mine"]:
+        return f"{why} Its tables are those of {found['owner']}: migrate as that role."
+    roles, schema = f"{ROLE}, {OPERATOR}", found["schema"]
+    statements = [
+        *([f"CREATE SCHEMA {schema}"] if found["missing"] else []),
+        *(f"CREATE ROLE {role} NOLOGIN" for role in (ROLE, OPERATOR) if role not in found["roles"]),
+        f"GRANT {roles} TO {found['me']}",
+        f"GRANT CREATE, USAGE ON SCHEMA {schema} TO {found['me']}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {roles}",
+    ]
+    return f"{why} Let an administrator of it run `{'; '.join(statements)}`, then migrate again."
 
 
 async def downgrade(settings: Settings, revision: str) -> SchemaStatus:
@@ -161,30 +185,40 @@ async def prepare(store: Store) -> None:
 
 async def add_user(
     store: Store, user_id: int, name: str, *, tier: TierName = "pro", author: str = OWNER
-) -> None:
-    """Make the user `user_id`, if there is none yet."""
+) -> bool:
+    """Make the user `user_id`, unless there is one already; gives whether it was made."""
     name = label("name of a user", name)
     async with store.read(user_id) as session:
         if await session.scalar(select(User.user_id).where(User.user_id == user_id)):
-            return
+            return False
     async with store.write(user_id) as session:
-        if await session.scalar(select(User.user_id).where(User.user_id == user_id)):
-            return
-        await session.execute(
-            insert(User).values(
-                user_id=user_id,
-                name=name,
-                created_at=datetime.now(UTC),
-                last_account=0,
-                last_trade=0,
-                last_audit=0,
-                ledger_version=0,
-                tier=tier,
-            )
-        )
+        if not await _inserted(session, user_id, name, tier):
+            return False
         said = {"name": name, "tier": tier}
         command = await begin(session, "add_user", said, key=None, author=author)
-        await note_down(session, command, {"user": user_id}, answers_change=False)
+        result = {"user": user_id, "tier": tier}
+        await note_down(session, command, result, answers_change=False)
+    return True
+
+
+async def _inserted(session: AsyncSession, user_id: int, name: str, tier: TierName) -> bool:
+    """Whether the row of a new user was written. Of two programs that make the same user at
+    the same moment one writes it: on PostgreSQL the key decides, on SQLite who comes first."""
+    if await session.scalar(select(User.user_id).where(User.user_id == user_id)):
+        return False
+    dialect = session.get_bind().dialect.name
+    statement = (insert_sqlite if dialect == "sqlite" else insert_postgresql)(User).values(
+        user_id=user_id,
+        name=name,
+        created_at=datetime.now(UTC),
+        last_account=0,
+        last_trade=0,
+        last_audit=0,
+        ledger_version=0,
+        tier=tier,
+    )
+    made = await session.scalar(statement.on_conflict_do_nothing().returning(User.user_id))
+    return made is not None
 
 
 def _on(connection: Connection) -> Config:

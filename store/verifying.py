@@ -11,24 +11,28 @@ elsewhere: the chain that is verified later must contain it.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
 
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import exists, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.audit import FIRST, entry_hash
 from store.columns import MONEY_DIGITS, rounded
 from store.database import Store, user_of
-from store.fixed import WholeTrade, note_row, row_hash, state_hash, whole_trades
+from store.errors import NotFound
+from store.fixed import Row, WholeTrade, notes_of, row_hash, state_hash, whole_trades
 from store.guards import wrong_guard
 from store.models import Account, AuditEntry, Correction, Trade, User
 from store.pnl import PRECISION
 
-Corrections: TypeAlias = dict[int, Mapping[str, Any]]  # By the number that was corrected.
+# The command that made a correction, and the number of the trade that it left.
+Explained: TypeAlias = tuple[str, int]
 
+EXPLAINING = ("correct_trade", "void_trade")
 AT_ONCE = 500  # Rows of a table in one statement.
 LAST = 2**63 - 1
 
@@ -61,17 +65,33 @@ class Verified:
 
 @dataclass
 class _Claims:
-    """The audit entries that fixed something: by trade, and of notes in their order."""
+    """What the audit entries say: which fixed the state of a trade, which wrote a note, and
+    how far their commands counted."""
 
     states: dict[int, list[tuple[AuditEntry, dict[str, Any]]]] = field(default_factory=dict)
-    notes: list[tuple[AuditEntry, dict[str, Any]]] = field(default_factory=list)
+    notes: dict[tuple[int, int], AuditEntry] = field(default_factory=dict)
+    last_trade: int = 0
+    last_account: int | None = None  # Accounts were not always on the record.
+    ledger_version: int = 0
+    tier: str | None = None
+    _noted: Counter[int] = field(default_factory=Counter)
 
     def add(self, entry: AuditEntry) -> None:
         result = json.loads(entry.result)
+        number, account = result.get("number"), result.get("account")
+        if entry.command == "add_user":
+            self.last_account = 0
+        self.tier = result.get("tier", self.tier)
+        self.last_account = account or self.last_account
+        self.ledger_version += number is not None or account is not None
+        if number is None:
+            return
+        self.last_trade = max(self.last_trade, number, result.get("next_number") or 0)
         if entry.command == "add_note":
-            self.notes.append((entry, result))
-        elif result.get("status") not in (None, "open") or entry.state_hash is not None:
-            self.states.setdefault(result["number"], []).append((entry, result))
+            self._noted[number] += 1
+            self.notes[number, self._noted[number]] = entry
+        elif result["status"] != "open" or entry.command in EXPLAINING:
+            self.states.setdefault(number, []).append((entry, result))
 
 
 async def verify_database(store: Store) -> str | None:
@@ -87,45 +107,69 @@ async def verify_database(store: Store) -> str | None:
 
 
 async def verify_user(store: Store, user_id: int, *, expected: Head | None = None) -> Verified:
-    """Everything of one user, from one snapshot; `expected` must be in the chain."""
+    """Everything of one user, from one snapshot; `expected` must be in the chain.
+
+    Raises:
+        NotFound: there is no such user.
+    """
     found = Verified(user_id)
     async with store.read(user_id) as session:
         try:
-            await _verify(session, found, expected)
+            with _readable("of the user"):
+                user = await session.scalar(select(User).where(User.user_id == user_id))
+            if user is None:
+                raise NotFound(f"No user {user_id} in this store.")
+            await _verify(session, found, user, expected)
         except Wrong as wrong:
             found.wrong = str(wrong)
     return found
 
 
-async def _verify(session: AsyncSession, found: Verified, expected: Head | None) -> None:
-    user = await session.scalar(select(User).where(User.user_id == user_of(session)))
-    if user is None:
-        raise Wrong("there is no such user")
+async def _verify(
+    session: AsyncSession, found: Verified, user: User, expected: Head | None
+) -> None:
     claims = await _chain(session, found, user, expected)
-    corrected = await _corrections(session)
+    await _check_counters(session, user, claims)
+    corrections = await _corrections(session, claims)
+    ended = {
+        row["number"]: "superseded" if row["replacement"] else "void"
+        for row in corrections.values()
+    }
     count, net = 0, Decimal(0)
     for first in range(1, user.last_trade + 1, AT_ONCE):
         last = min(first + AT_ONCE - 1, user.last_trade)
-        trades = await whole_trades(session, first, last)
+        with _readable(f"of the trades {first} to {last}"):
+            trades = await whole_trades(session, first, last)
         _require_all([trade.row["number"] for trade in trades], first, last, "trade")
         for trade in trades:
-            _check_trade(trade, claims, corrected)
+            _check_trade(trade, ended.get(trade.row["number"]), claims, corrections)
+        await _check_notes(session, claims, first, last)
         closed = [trade.row["net_pnl"] for trade in trades if trade.row["status"] == "closed"]
         count, net = count + len(closed), net + sum(closed)
         found.trades += len(trades)
-    await _check_counters(session, user)
-    await _check_notes(session, claims)
+    for number, _ in claims.notes:
+        raise Wrong(f"a note of trade {number} is missing")
     await _check_sums(session, count, net)
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """A value that is not what its column holds was not written by us."""
+    try:
+        yield
+    except ValueError:
+        raise Wrong(f"a value {what} cannot be read") from None
 
 
 async def _chain(
     session: AsyncSession, found: Verified, user: User, expected: Head | None
 ) -> _Claims:
     """Every link of the audit; gives what the entries say they fixed."""
-    claims, previous, seen = _Claims(), FIRST, expected is None
+    claims, previous, seen = _Claims(), FIRST, expected in (None, Head(0, FIRST))
     for first in range(1, user.last_audit + 1, AT_ONCE):
         last = min(first + AT_ONCE - 1, user.last_audit)
-        entries = await _entries(session, first, last)
+        with _readable(f"of the audit entries {first} to {last}"):
+            entries = await _entries(session, first, last)
         _require_all([entry.entry_number for entry in entries], first, last, "audit entry")
         for entry in entries:
             _check_link(entry, previous)
@@ -133,7 +177,7 @@ async def _chain(
             seen = seen or Head(entry.entry_number, previous) == expected
             claims.add(entry)
         found.entries += len(entries)
-    if await _entries(session, user.last_audit + 1, LAST):
+    if await _any_beyond(session, AuditEntry.entry_number, user.last_audit):
         raise Wrong(f"there are audit entries after {user.last_audit}, the last that was counted")
     if previous != (user.audit_head or FIRST):
         raise Wrong(f"audit entry {user.last_audit} is not the head that was kept of the chain")
@@ -169,53 +213,38 @@ def _require_all(numbers: Sequence[int], first: int, last: int, what: str) -> No
             raise Wrong(f"{what} {expected} is missing")
 
 
-def _check_trade(trade: WholeTrade, claims: _Claims, corrected: Corrections) -> None:
+def _check_trade(
+    trade: WholeTrade, ended: str | None, claims: _Claims, corrections: dict[Explained, Row]
+) -> None:
     number, status = trade.row["number"], trade.row["status"]
-    correction = corrected.get(number)
-    ended = "superseded" if correction and correction["replacement"] else "void"
-    if correction is None and status in ("superseded", "void"):
-        raise Wrong(f"trade {number} is {status}, and no correction says why")
-    if correction is not None and status != ended:
-        raise Wrong(f"trade {number} is {status}, though a correction made it {ended}")
-    if status != "open" and number not in claims.states:
-        raise Wrong(f"trade {number} is locked, and no audit entry locked it")
-    for entry, result in claims.states.get(number, []):
-        _check_state(trade, entry, result, corrected)
-    if trade.row["net_pnl"] is not None:
+    claimed = claims.states.get(number, [])
+    locked = any(result["status"] != "open" for _, result in claimed)
+    expected = ended or ("closed" if locked else "open")
+    if status != expected:
+        raise Wrong(f"trade {number} is {status}, by the record it is {expected}")
+    for entry, result in claimed:
+        _check_state(trade, entry, result, corrections)
+    if status in ("closed", "superseded") or trade.row["net_pnl"] is not None:
         _check_cash(trade)
 
 
 def _check_state(
-    trade: WholeTrade, entry: AuditEntry, result: dict[str, Any], corrected: Corrections
+    trade: WholeTrade, entry: AuditEntry, result: dict[str, Any], corrections: dict[Explained, Row]
 ) -> None:
     """What the trade is now against what `entry` locked."""
     if entry.state_hash is None:
         return  # Before the audit took such hashes.
     number = trade.row["number"]
-    explained = _explanation(entry, number, corrected)
+    correction = corrections.get((entry.command, number))
     now = state_hash(
         trade=trade.hash if result["status"] != "open" else None,
-        correction=row_hash(explained) if explained else None,
+        correction=row_hash(correction) if correction else None,
     )
     if now != entry.state_hash:
         raise Wrong(
-            f"trade {number} is not what audit entry {entry.entry_number} ({entry.command}) locked"
+            f"trade {number}{' or its correction' if correction else ''} is not what audit entry"
+            f" {entry.entry_number} ({entry.command}) locked"
         )
-
-
-def _explanation(
-    entry: AuditEntry, number: int, corrected: Corrections
-) -> Mapping[str, Any] | None:
-    """The correction that `entry` wrote: the one that made trade `number`, or that voided it."""
-    if entry.command == "correct_trade":
-        found = [row for row in corrected.values() if row["replacement"] == number]
-    elif entry.command == "void_trade":
-        found = [row for row in corrected.values() if row["number"] == number]
-    else:
-        return None
-    if not found:
-        raise Wrong(f"the correction that audit entry {entry.entry_number} wrote is missing")
-    return found[0]
 
 
 def _check_cash(trade: WholeTrade) -> None:
@@ -225,6 +254,8 @@ def _check_cash(trade: WholeTrade) -> None:
     gross = fees = Decimal(0)
     with localcontext(prec=PRECISION):
         for fill in trade.parts["fills"]:
+            if fill["leg_number"] not in multiplier:
+                raise Wrong(f"a leg of trade {number} is missing")
             cash = fill["price"] * fill["quantity"] * multiplier[fill["leg_number"]]
             gross += cash if fill["side"] == "sell" else -cash
             fees += fill["fee"]
@@ -234,27 +265,39 @@ def _check_cash(trade: WholeTrade) -> None:
             raise Wrong(f"trade {number} has {name} {row[name]}, its fills come to {worked_out}")
 
 
-async def _check_notes(session: AsyncSession, claims: _Claims) -> None:
-    counted = Counter[int]()
-    for entry, result in claims.notes:
-        counted[result["number"]] += 1
-        note = await note_row(session, result["number"], counted[result["number"]])
-        if note is None:
-            raise Wrong(f"a note of trade {result['number']} is missing")
+async def _check_notes(session: AsyncSession, claims: _Claims, first: int, last: int) -> None:
+    """The notes of some trades; those that are there are claimed no longer."""
+    with _readable(f"of the notes of trades {first} to {last}"):
+        notes = await notes_of(session, first, last)
+    for note in notes:
+        number = note["trade_number"]
+        entry = claims.notes.pop((number, note["note_number"]), None)
+        if entry is None:
+            raise Wrong(f"a note of trade {number} is on no record")
         if entry.state_hash not in (None, state_hash(note=row_hash(note))):
             raise Wrong(
-                f"a note of trade {result['number']} is not what audit entry"
-                f" {entry.entry_number} wrote"
+                f"a note of trade {number} is not what audit entry {entry.entry_number} wrote"
             )
 
 
-async def _check_counters(session: AsyncSession, user: User) -> None:
-    """Nothing is there beyond what was counted."""
-    for column, last in ((Trade.number, user.last_trade), (Account.account_id, user.last_account)):
-        model = column.class_
-        beyond = select(func.count()).where(model.user_id == user_of(session), column > last)
-        if await session.scalar(beyond):
-            raise Wrong(f"there are {model.__tablename__} after {last}, the last that was counted")
+async def _check_counters(session: AsyncSession, user: User, claims: _Claims) -> None:
+    """The user's counters are as far as its commands counted, and nothing is beyond them."""
+    for name in ("last_trade", "last_account", "ledger_version", "tier"):
+        said, kept = getattr(claims, name), getattr(user, name)
+        if said is not None and said != kept:
+            raise Wrong(f"{name} of the user is {kept}, by the audit it is {said}")
+    mine = select(Account.account_id).where(Account.user_id == user.user_id)
+    accounts = (await session.scalars(mine.order_by(Account.account_id))).all()
+    _require_all(accounts, 1, user.last_account, "account")
+    if len(accounts) > user.last_account:
+        raise Wrong(f"there are accounts after {user.last_account}, the last that was counted")
+    if await _any_beyond(session, Trade.number, user.last_trade):
+        raise Wrong(f"there are trades after {user.last_trade}, the last that was counted")
+
+
+async def _any_beyond(session: AsyncSession, column: Any, last: int) -> bool:
+    mine = column.class_.user_id == user_of(session)
+    return bool(await session.scalar(select(exists().where(mine, column > last))))
 
 
 async def _check_sums(session: AsyncSession, count: int, net: Decimal) -> None:
@@ -270,8 +313,25 @@ async def _check_sums(session: AsyncSession, count: int, net: Decimal) -> None:
         raise Wrong(f"closed trades sum to {row[0]} and {row[1]}, their rows to {count} and {net}")
 
 
-async def _corrections(session: AsyncSession) -> Corrections:
-    rows = await session.execute(
-        select(*inspect(Correction).columns).where(Correction.user_id == user_of(session))
-    )
-    return {row["number"]: dict(row) for row in rows.mappings()}
+async def _corrections(session: AsyncSession, claims: _Claims) -> dict[Explained, Row]:
+    """Each has an entry that made it, and each such entry its correction."""
+    statement = select(*inspect(Correction).columns).where(Correction.user_id == user_of(session))
+    with _readable("of the corrections"):
+        rows = (await session.execute(statement)).mappings().all()
+    found: dict[Explained, Row] = {}
+    for row in rows:
+        replacement = row["replacement"]
+        found["correct_trade" if replacement else "void_trade", replacement or row["number"]] = (
+            dict(row)
+        )
+    made = {
+        (entry.command, number)
+        for number, entries in claims.states.items()
+        for entry, _ in entries
+        if entry.command in EXPLAINING
+    }
+    if missing := sorted(made - set(found)):
+        raise Wrong(f"the correction that made trade {missing[0][1]} is missing")
+    if added := sorted(set(found) - made):
+        raise Wrong(f"the correction of trade {found[added[0]]['number']} is on no record")
+    return found

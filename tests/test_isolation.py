@@ -5,7 +5,9 @@ from inspect import signature
 from typing import Any
 
 import pytest
+from mcp import Client
 
+from mcp_server.server import build
 from store import queries
 from store.corrections import correct_trade, void_trade
 from store.database import Store
@@ -126,6 +128,20 @@ async def test_a_user_without_trades_has_an_empty_store_beside_a_full_one(store:
 def test_every_question_is_asked_in_several_ways() -> None:
     """A new question joins this property by its parameters."""
     assert {name: len(asked(name)) >= 3 for name in QUERIES} == dict.fromkeys(QUERIES, True)
+
+
+async def test_everything_that_the_server_offers_is_asked_here(store: Store) -> None:
+    """A kind of offer that is new here, a resource or a prompt, has to join this property."""
+    async with Client(build(store)) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        offered = client.server_capabilities
+        resources = (await client.list_resources()).resources
+        templates = (await client.list_resource_templates()).resource_templates
+        prompts = (await client.list_prompts()).prompts
+
+    assert tools == set(QUERIES)
+    assert (resources, templates, prompts) == ([], [], [])
+    assert offered.completions is None
 
 
 async def test_what_is_remembered_for_one_user_is_told_to_no_other(store: Store) -> None:

@@ -43,7 +43,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """The operator's role stays, as the application's does, without any right here."""
+    """The operator's role stays, as the application's does, without any right here.
+
+    So do `token` and `state_hash` of the audit, without which its chain would not hold, and
+    the tier that a user has by the audit.
+    """
     postgresql_ = op.get_bind().dialect.name == "postgresql"
     for table in reversed(GRANTED):
         op.drop_table(table)
@@ -60,8 +64,6 @@ def downgrade() -> None:
             f"DO $$ BEGIN EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM {OPERATOR}',"
             " current_schema()); END $$"
         )
-    for table, column in (("audit", "state_hash"), ("audit", "token"), ("users", "tier")):
-        op.drop_column(table, column)
     op.drop_table("tiers")
 
 
@@ -80,13 +82,15 @@ def tables() -> None:
     )
     columns = ("name", "calls_per_minute", "accounts", "trades")
     op.bulk_insert(tiers, [dict(zip(columns, tier, strict=True)) for tier in TIERS])
-    # Columns are added in place: rebuilding a locked table would drop its triggers.
-    op.execute(
-        "ALTER TABLE users ADD COLUMN tier TEXT NOT NULL DEFAULT 'pro'"
-        " CONSTRAINT ck_users_tier CHECK (tier IN ('free', 'basic', 'pro'))"
-    )
-    op.add_column("audit", sa.Column("token", sa.Text(), nullable=True))
-    op.add_column("audit", sa.Column("state_hash", sa.Text(), nullable=True))
+    if not _has("users", "tier"):  # After a downgrade it has; so has the audit.
+        # Columns are added in place: rebuilding a locked table would drop its triggers.
+        op.execute(
+            "ALTER TABLE users ADD COLUMN tier TEXT NOT NULL DEFAULT 'pro'"
+            " CONSTRAINT ck_users_tier CHECK (tier IN ('free', 'basic', 'pro'))"
+        )
+    for name in ("token", "state_hash"):
+        if not _has("audit", name):
+            op.add_column("audit", sa.Column(name, sa.Text(), nullable=True))
     op.create_table(
         "api_tokens",
         sa.Column("user_id", COUNT, nullable=False),
@@ -154,6 +158,11 @@ def tables() -> None:
         sa.PrimaryKeyConstraint("user_id", "called_at", "call_id", name=op.f("pk_calls")),
         **KEPT,
     )
+
+
+def _has(table: str, name: str) -> bool:
+    columns = sa.inspect(op.get_bind()).get_columns(table)
+    return any(column["name"] == name for column in columns)
 
 
 def lock_postgresql() -> None:

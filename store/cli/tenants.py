@@ -56,10 +56,11 @@ def add(name: str, tier: TierName, as_json: bool) -> None:
     """Add a user called NAME; says its number."""
 
     async def added(store: Store) -> int:
-        async with store.operate() as session:
-            number = await next_user(session)
-        await add_user(store, number, name, tier=tier, author=OPERATOR)
-        return number
+        while True:  # Somebody else may be adding a user, too.
+            async with store.operate() as session:
+                number = await next_user(session)
+            if await add_user(store, number, name, tier=tier, author=OPERATOR):
+                return number
 
     number = run(added)
     say_json({"user": number, "tier": tier}) if as_json else say(f"User {number}, tier {tier}.")
