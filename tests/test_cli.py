@@ -78,14 +78,14 @@ def test_markup_in_names_is_printed_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "names.csv"
     path.write_text(
         "ticker,opened_at,quantity,entry_price,account\n"
-        "AAPL,2026-01-05T15:00:00Z,1,1,[red]=1+1[/red] \u202e\n",
+        "AAPL,2026-01-05T15:00:00Z,1,1,[red]=1+1[/red]\n",
         encoding="utf-8",
     )
 
     trade_history("import", str(path), "--mode", "live")
 
     assert trade_history("accounts").stdout == (
-        "[red]=1+1[/red] \\u202e: live, USD, America/New_York\n"
+        "[red]=1+1[/red]: live, USD, America/New_York\n"
     )
 
 
