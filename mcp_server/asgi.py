@@ -18,9 +18,7 @@ from starlette.requests import Request
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_server.callers import Callers
 from mcp_server.door import Door
-from mcp_server.oauth import Issuer
 from mcp_server.settings import NetworkSettings
 from store.tokens import SCOPES
 
@@ -45,7 +43,10 @@ def application(
 
 def gate_of(door: Door, transport: str, network: NetworkSettings) -> Callable[[ASGIApp], ASGIApp]:
     """What lets only those through whose token says who they are."""
-    from mcp_server.gate import Gate, Limiter  # What counts calls is not needed elsewhere.
+    # What reads tokens and counts calls is not needed without them.
+    from mcp_server.callers import Callers
+    from mcp_server.gate import Gate, Limiter
+    from mcp_server.oauth import Issuer
 
     limiter = Limiter(network.rate_limit_url.get_secret_value())
     if network.oauth_issuer is None:
@@ -91,8 +92,9 @@ def only_from(host: str, port: int, public_url: str | None = None) -> TransportS
         hosts += names  # Clients leave out the port that goes without saying.
     origins = [f"http://{host}" for host in hosts]
     if public_url is not None:
-        hosts.append(public_url.partition("://")[2].partition("/")[0])
-        origins.append(public_url.partition("://")[0] + "://" + hosts[-1])
+        scheme, _, rest = public_url.partition("://")
+        hosts.append(rest.partition("/")[0])
+        origins.append(f"{scheme}://{hosts[-1]}")
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
     )
@@ -107,9 +109,11 @@ def guarded(application: ASGIApp, security: TransportSecuritySettings) -> ASGIAp
     check = TransportSecurityMiddleware(security)
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await application(scope, receive, send)
             return
+        if scope["type"] != "http":
+            return  # Nothing else is served, and nothing else would be guarded.
         refusal = await check.validate_request(Request(scope), is_post=False)
         await (refusal or application)(scope, receive, one_response(send))
 

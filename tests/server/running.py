@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,15 +38,26 @@ def on_stdio(database_url: str) -> StdioServerParameters:
 
 
 @asynccontextmanager
-async def listening(transport: str, database_url: str, folder: Path) -> AsyncIterator[Listening]:
-    """A server of its own on a free port, stopped by the operator's signal at the end."""
+async def listening(
+    transport: str,
+    database_url: str,
+    folder: Path,
+    *options: str,
+    program: Sequence[str] = SERVER,
+    **variables: str,
+) -> AsyncIterator[Listening]:
+    """A server of its own on a free port, stopped by the operator's signal at the end.
+
+    `options` are for its command line, `variables` for its environment.
+    """
     port = free_port()
     log = folder / f"{transport}-{port}.log"
-    options = ["--transport", transport, "--port", str(port)]
+    where = ["--transport", transport, "--port", str(port)]
     with log.open("w") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *SERVER, *options,
-            env=environment(database_url), cwd=folder, stdout=errors, stderr=errors,
+            sys.executable, *program, *where, *options,
+            env=environment(database_url, **variables),
+            cwd=folder, stdout=errors, stderr=errors,
         )  # fmt: skip
     try:
         await accepting(port, process, log)
@@ -56,6 +67,25 @@ async def listening(transport: str, database_url: str, folder: Path) -> AsyncIte
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def refused_to_start(
+    database_url: str, folder: Path, *options: str, **variables: str
+) -> tuple[int | None, str]:
+    """The exit code and the words of a server that does not start."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *SERVER, "--port", str(free_port()), *options,
+        env=environment(database_url, **variables), cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(LISTENING_WITHIN_SECONDS):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode, output.decode()
 
 
 async def accepting(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
