@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.auth.routes import build_resource_metadata_url
 from mcp.server.transport_security import (
     TransportSecurityMiddleware,
     TransportSecuritySettings,
 )
 from pydantic import AnyHttpUrl
 from starlette.requests import Request
-from starlette.routing import Router
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_server.door import Door
@@ -65,18 +66,26 @@ def gate_of(door: Door, transport: str, network: NetworkSettings) -> Callable[[A
 
 
 def beside_metadata(gate: ASGIApp, resource: AnyHttpUrl, issuer: str) -> ASGIApp:
-    """RFC 9728: what this resource is called and who gives tokens for it, open to all."""
-    metadata = Router(
-        create_protected_resource_routes(
-            resource_url=resource,
-            authorization_servers=[AnyHttpUrl(issuer)],
-            scopes_supported=[scope for scope in SCOPES if scope != "admin"],
-        )
-    )
+    """RFC 9728: what this resource is called and who gives tokens for it, open to all.
+
+    The SDK's own would add a slash to an issuer's name, which has to be said exactly.
+    """
+    said = {
+        "resource": str(resource),
+        "authorization_servers": [issuer],
+        "scopes_supported": [scope for scope in SCOPES if scope != "admin"],
+        "bearer_methods_supported": ["header"],
+    }
+
+    async def metadata(_request: Request) -> Response:
+        return JSONResponse(said, headers={"cache-control": "public, max-age=3600"})
+
+    path = str(build_resource_metadata_url(resource).path)
+    routes = Router([Route(path, metadata)])
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
         open_to_all = scope["type"] == "http" and scope["path"].startswith(METADATA)
-        await (metadata if open_to_all else gate)(scope, receive, send)
+        await (routes if open_to_all else gate)(scope, receive, send)
 
     return either
 

@@ -56,7 +56,7 @@ class IssuerKeys:
         self._tried_at = time.monotonic()
         try:
             found = await asyncio.to_thread(self._client.get_signing_keys)
-        except (PyJWTError, OSError, HTTPException, ValueError):
+        except (PyJWTError, OSError, HTTPException, ValueError, RecursionError):
             self._failed = True
             return
         self._known = {str(key.key_id): key.key for key in found}
