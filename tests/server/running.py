@@ -28,7 +28,8 @@ class Listening:
 
 def environment(database_url: str, **more: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if "TRADE_HISTORY" not in name}
-    return {**inherited, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url, **more}
+    path = os.pathsep.join(filter(None, [str(ROOT), inherited.get("PYTHONPATH")]))
+    return {**inherited, "PYTHONPATH": path, "DATABASE_URL": database_url, **more}
 
 
 def on_stdio(database_url: str) -> StdioServerParameters:
@@ -67,6 +68,20 @@ async def listening(
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def trade_history(
+    database_url: str, folder: Path, *arguments: str, typed: str = "", **variables: str
+) -> tuple[int | None, str, str]:
+    """The exit code, stdout and stderr of the command line; `typed` comes on stdin."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "store", *arguments,
+        env=environment(database_url, **variables),
+        cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe,
+    )  # fmt: skip
+    output, errors = await process.communicate(typed.encode())
+    return process.returncode, output.decode(), errors.decode()
 
 
 async def refused_to_start(
