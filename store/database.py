@@ -221,7 +221,12 @@ def limit_statements(engine: AsyncEngine, seconds: int) -> None:
 
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
     event.listen(engine.sync_engine, "after_cursor_execute", end)
-    event.listen(engine.sync_engine, "handle_error", lambda context: end(context.connection))
+    # Where no connection could be opened, there is none in the context.
+    event.listen(
+        engine.sync_engine,
+        "handle_error",
+        lambda context: end(context.connection) if context.connection else None,
+    )
 
 
 @asynccontextmanager

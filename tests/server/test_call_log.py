@@ -234,10 +234,11 @@ async def test_calls_beyond_the_queue_are_answered_and_their_loss_is_said(
     assert "2 calls were answered and are missing in the log of calls" in caplog.text
 
 
+@pytest.mark.parametrize("url", ["postgresql://me:canary@127.0.0.1:{port}/x", "sqlite:///{folder}"])
 async def test_with_the_database_away_the_loss_is_said(
-    caplog: pytest.LogCaptureFixture,
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = Store(settings_for(f"postgresql://me:canary@127.0.0.1:{free_port()}/trades"))
+    store = Store(settings_for(url.format(port=free_port(), folder=tmp_path)))
     log = CallLog(store)
     for _ in range(4):
         log.add(a_call())
@@ -246,6 +247,7 @@ async def test_with_the_database_away_the_loss_is_said(
 
     assert "is unreachable" in caplog.text
     assert "4 calls were answered and are missing in the log of calls" in caplog.text
+    assert "Traceback" not in caplog.text
     assert "canary" not in caplog.text
 
 
