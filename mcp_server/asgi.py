@@ -8,19 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.auth.routes import build_resource_metadata_url
 from mcp.server.transport_security import (
     TransportSecurityMiddleware,
     TransportSecuritySettings,
 )
 from pydantic import AnyHttpUrl
 from starlette.requests import Request
-from starlette.routing import Router
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_server.callers import Callers
 from mcp_server.door import Door
-from mcp_server.oauth import Issuer
 from mcp_server.settings import NetworkSettings
 from store.tokens import SCOPES
 
@@ -45,7 +44,10 @@ def application(
 
 def gate_of(door: Door, transport: str, network: NetworkSettings) -> Callable[[ASGIApp], ASGIApp]:
     """What lets only those through whose token says who they are."""
-    from mcp_server.gate import Gate, Limiter  # What counts calls is not needed elsewhere.
+    # What reads tokens and counts calls is not needed without them.
+    from mcp_server.callers import Callers
+    from mcp_server.gate import Gate, Limiter
+    from mcp_server.oauth import Issuer
 
     limiter = Limiter(network.rate_limit_url.get_secret_value())
     if network.oauth_issuer is None:
@@ -64,18 +66,26 @@ def gate_of(door: Door, transport: str, network: NetworkSettings) -> Callable[[A
 
 
 def beside_metadata(gate: ASGIApp, resource: AnyHttpUrl, issuer: str) -> ASGIApp:
-    """RFC 9728: what this resource is called and who gives tokens for it, open to all."""
-    metadata = Router(
-        create_protected_resource_routes(
-            resource_url=resource,
-            authorization_servers=[AnyHttpUrl(issuer)],
-            scopes_supported=[scope for scope in SCOPES if scope != "admin"],
-        )
-    )
+    """RFC 9728: what this resource is called and who gives tokens for it, open to all.
+
+    The SDK's own would add a slash to an issuer's name, which has to be said exactly.
+    """
+    said = {
+        "resource": str(resource),
+        "authorization_servers": [issuer],
+        "scopes_supported": [scope for scope in SCOPES if scope != "admin"],
+        "bearer_methods_supported": ["header"],
+    }
+
+    async def metadata(_request: Request) -> Response:
+        return JSONResponse(said, headers={"cache-control": "public, max-age=3600"})
+
+    path = str(build_resource_metadata_url(resource).path)
+    routes = Router([Route(path, metadata)])
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
         open_to_all = scope["type"] == "http" and scope["path"].startswith(METADATA)
-        await (metadata if open_to_all else gate)(scope, receive, send)
+        await (routes if open_to_all else gate)(scope, receive, send)
 
     return either
 
@@ -91,8 +101,9 @@ def only_from(host: str, port: int, public_url: str | None = None) -> TransportS
         hosts += names  # Clients leave out the port that goes without saying.
     origins = [f"http://{host}" for host in hosts]
     if public_url is not None:
-        hosts.append(public_url.partition("://")[2].partition("/")[0])
-        origins.append(public_url.partition("://")[0] + "://" + hosts[-1])
+        scheme, _, rest = public_url.partition("://")
+        hosts.append(rest.partition("/")[0])
+        origins.append(f"{scheme}://{hosts[-1]}")
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
     )
@@ -107,9 +118,11 @@ def guarded(application: ASGIApp, security: TransportSecuritySettings) -> ASGIAp
     check = TransportSecurityMiddleware(security)
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await application(scope, receive, send)
             return
+        if scope["type"] != "http":
+            return  # Nothing else is served, and nothing else would be guarded.
         refusal = await check.validate_request(Request(scope), is_post=False)
         await (refusal or application)(scope, receive, one_response(send))
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from ipaddress import ip_address
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 from mcp.server import MCPServer
@@ -67,19 +68,28 @@ def needs_tokens(transport: str, host: str, network: NetworkSettings) -> bool:
     """
     if transport == "stdio":
         return False
-    if is_loopback(host):
+    reached = reached_by_others(host, network)
+    if reached is None:
         return network.auth == "on" or (network.auth is None and network.oauth_issuer is not None)
     if network.auth == "off":
         raise Invalid(
-            f"--host {host} can be reached by others, so TRADE_HISTORY_AUTH=off is refused;"
+            f"{reached} can be reached by others, so TRADE_HISTORY_AUTH=off is refused;"
             " 127.0.0.1, ::1 and localhost are accepted without tokens."
         )
     if network.public_url is None:
         raise Invalid(
-            f"--host {host} can be reached by others, so TRADE_HISTORY_PUBLIC_URL is needed: the"
+            f"{reached} can be reached by others, so TRADE_HISTORY_PUBLIC_URL is needed: the"
             " address that clients use, like https://trades.example.com."
         )
     return True
+
+
+def reached_by_others(host: str, network: NetworkSettings) -> str | None:
+    """What opens this server to other machines: where it listens, or what stands before it."""
+    if not is_loopback(host):
+        return f"--host {host}"
+    public = urlsplit(network.public_url or "http://localhost").hostname or ""
+    return None if is_loopback(public) else f"TRADE_HISTORY_PUBLIC_URL={network.public_url}"
 
 
 def is_loopback(host: str) -> bool:
@@ -135,6 +145,7 @@ async def serve_http(
         host=host,
         port=port,
         http="h11",  # httptools keeps blanks that the protocol says to ignore.
+        ws="none",  # No other protocol leads past the gate.
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=CLOSE_SECONDS,

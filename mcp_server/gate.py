@@ -4,7 +4,9 @@ It stands before everything that is served over HTTP. Refusals are JSON-RPC erro
 text MCP clients show, with the status and headers that HTTP has for them.
 """
 
+import asyncio
 import json
+import logging
 from math import ceil
 from time import time
 
@@ -19,27 +21,44 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_server.callers import Callers
 from mcp_server.door import caller
-from mcp_server.oauth import KeysUnreachable
-from store.errors import Unavailable
+from mcp_server.issuer_keys import KeysUnreachable
+from store.errors import Invalid, Unavailable
 from store.tokens import Caller
 
 NEEDED_SCOPE = "trades:read"
 UNAUTHORIZED, FORBIDDEN, TOO_MANY, AWAY = -32001, -32003, -32029, -32002
 AWAY_SECONDS = 5
+COUNT_SECONDS = 5.0  # For Redis to answer.
 LONGEST_TOKEN = 16_384
+
+log = logging.getLogger(__name__)
 
 
 class Limiter:
     """How often each token may call: counted in this process, or in Redis for several."""
 
     def __init__(self, url: str) -> None:
-        self._strategy = MovingWindowRateLimiter(storage_from_string(f"async+{url}"))
+        try:
+            # Wrapped, for every kind of storage raises its own kinds of errors.
+            storage = storage_from_string(f"async+{url}", wrap_exceptions=True)
+        except Exception:  # Whatever it is, its words may hold Redis's password.
+            storage = None
+        if storage is None:
+            raise Invalid(
+                "TRADE_HISTORY_RATE_LIMIT_URL cannot be used; memory:// or redis://host:port is"
+                " accepted, the latter where trade-history-mcp[redis] is installed."
+            )
+        self._strategy = MovingWindowRateLimiter(storage)
 
     async def seconds_to_wait(self, asking: Caller) -> int:
         """0 if the call is within the tier's limit, and counted; else when the next one is."""
         if asking.calls_per_minute is None:
             return 0
-        limit = RateLimitItemPerMinute(asking.calls_per_minute)
+        async with asyncio.timeout(COUNT_SECONDS):
+            return await self._counted(asking, asking.calls_per_minute)
+
+    async def _counted(self, asking: Caller, calls_per_minute: int) -> int:
+        limit = RateLimitItemPerMinute(calls_per_minute)
         key = (str(asking.user_id), asking.token)
         if await self._strategy.hit(limit, *key):
             return 0
@@ -73,9 +92,11 @@ class Gate:
         self._metadata_url = metadata_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
             return
+        if scope["type"] != "http":
+            return  # Nothing else is served.
         try:
             asking = await self._admitted(Headers(scope=scope))
         except Refusal as refusal:
@@ -124,7 +145,10 @@ class Gate:
         try:
             return await self._callers.named_by(text)
         except Unavailable as error:
-            raise away(str(error)) from None
+            # Where the database is and what ails it is nothing for strangers.
+            log.warning("No token can be looked up: %s", error)
+            raise away("The store that knows the tokens is away; its operator finds why in the"
+                       " server's log.") from None  # fmt: skip
         except KeysUnreachable:
             raise away("The keys of the OAuth issuer cannot be fetched.") from None
 

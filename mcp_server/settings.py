@@ -3,27 +3,40 @@
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr
 
 from store.errors import Invalid
 from store.settings import Environment, lowered
 
+USUAL_PORTS = {"http": 80, "https": 443}
 URL = "an address like https://trades.example.com"
 
 
 def _address(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-        raise ValueError("an address is needed")
-    return text.rstrip("/")
+    """As clients say it in Host and Origin: small letters, no port that goes without saying."""
+    parts = urlsplit(_issuer(text))
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
+    port = f":{parts.port}" if parts.port not in (None, USUAL_PORTS[parts.scheme]) else ""
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}{query}"
+
+
+def _public(text: str) -> str:
+    if urlsplit(text).query:
+        raise ValueError("an address without a query is needed")
+    return _address(text)
 
 
 def _issuer(text: str) -> str:
-    _address(text)
+    """As it stands: issuers with and without a slash at the end are two."""
+    parts = urlsplit(str(AnyHttpUrl(text)))  # Pydantic refuses what urlsplit lets through.
+    if parts.username or parts.password or parts.fragment:
+        raise ValueError("an address without a login is needed")
     return text
 
 
 Address = Annotated[str, AfterValidator(_address)]
+PublicAddress = Annotated[str, AfterValidator(_public)]
 
 
 class NetworkSettings(Environment):
@@ -42,8 +55,9 @@ class NetworkSettings(Environment):
     auth: Annotated[Literal["on", "off"] | None, BeforeValidator(lowered)] = Field(
         default=None, validation_alias="TRADE_HISTORY_AUTH"
     )
-    public_url: Address | None = Field(default=None, validation_alias="TRADE_HISTORY_PUBLIC_URL")
-    # As it stands: issuers with and without a slash at the end are two.
+    public_url: PublicAddress | None = Field(
+        default=None, validation_alias="TRADE_HISTORY_PUBLIC_URL"
+    )
     oauth_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
         default=None, validation_alias="TRADE_HISTORY_OAUTH_ISSUER"
     )

@@ -58,6 +58,7 @@ class CallLog:
         self._writer: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._dropped = 0
+        self._under_way = 0
 
     def add(self, call: CallMade) -> None:
         try:
@@ -75,7 +76,8 @@ class CallLog:
                 async with asyncio.timeout(FAREWELL_SECONDS):
                     await self._writer
         except TimeoutError:
-            log.warning("%d calls are not logged: no time was left", self._waiting.qsize())
+            lost = self._waiting.qsize() + self._under_way
+            log.warning("%d calls are not logged: no time was left", lost)
         finally:
             self._hurry.clear()
 
@@ -85,7 +87,9 @@ class CallLog:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), PAUSE_SECONDS)
             many = min(BATCH, self._waiting.qsize())
+            self._under_way = many
             await self._keep([self._waiting.get_nowait() for _ in range(many)])
+            self._under_way = 0
 
     async def _keep(self, batch: Sequence[CallMade]) -> None:
         by_user: dict[int, list[CallMade]] = defaultdict(list)
@@ -115,6 +119,11 @@ async def keep_calls(session: AsyncSession, calls: Sequence[CallMade]) -> None:
     for token, called_at in used.items():
         await session.execute(
             update(ApiToken)
-            .where(ApiToken.user_id == user_of(session), ApiToken.token_number == int(token))
+            .where(
+                ApiToken.user_id == user_of(session),
+                ApiToken.token_number == int(token),
+                # Another server's calls may have come first.
+                ApiToken.last_used_at.is_(None) | (ApiToken.last_used_at < called_at),
+            )
             .values(last_used_at=called_at)
         )

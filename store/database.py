@@ -222,6 +222,8 @@ def limit_statements(engine: AsyncEngine, seconds: int) -> None:
             limit.cancel()
 
     def failed(context: ExceptionContext) -> None:
+        if context.connection is None:
+            return  # None could be opened.
         end(context.connection)
         if isinstance(context.original_exception, asyncio.CancelledError):
             # SQLAlchemy closes the connection now, which waits for the statement's end.

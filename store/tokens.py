@@ -68,6 +68,8 @@ async def create_token(
         raise Invalid(f"No scope '{unknown[0][:40]}'; {', '.join(SCOPES)} are accepted.")
     if not scopes:
         raise Invalid(f"A token without a scope opens nothing; name one of {', '.join(SCOPES)}.")
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise Invalid("The expiry has no time zone; a moment with its offset is accepted.")
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise Invalid("The token would have expired already; a later moment is accepted.")
     said = {"name": name, "scopes": " ".join(sorted(set(scopes))), "expires_at": expires_at}

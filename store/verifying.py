@@ -71,8 +71,9 @@ class _Claims:
     states: dict[int, list[tuple[AuditEntry, dict[str, Any]]]] = field(default_factory=dict)
     notes: dict[tuple[int, int], AuditEntry] = field(default_factory=dict)
     last_trade: int = 0
-    last_account: int | None = None  # Accounts were not always on the record.
-    ledger_version: int = 0
+    # Users and accounts were not always on the record: then what they counted is not known.
+    last_account: int | None = None
+    ledger_version: int | None = None
     tier: str | None = None
     _noted: Counter[int] = field(default_factory=Counter)
 
@@ -80,10 +81,11 @@ class _Claims:
         result = json.loads(entry.result)
         number, account = result.get("number"), result.get("account")
         if entry.command == "add_user":
-            self.last_account = 0
+            self.last_account = self.ledger_version = 0
         self.tier = result.get("tier", self.tier)
         self.last_account = account or self.last_account
-        self.ledger_version += number is not None or account is not None
+        if self.ledger_version is not None:
+            self.ledger_version += number is not None or account is not None
         if number is None:
             return
         self.last_trade = max(self.last_trade, number, result.get("next_number") or 0)

@@ -84,9 +84,7 @@ def test_markup_in_names_is_printed_as_it_is(tmp_path: Path) -> None:
 
     trade_history("import", str(path), "--mode", "live")
 
-    assert trade_history("accounts").stdout == (
-        "[red]=1+1[/red]: live, USD, America/New_York\n"
-    )
+    assert trade_history("accounts").stdout == ("[red]=1+1[/red]: live, USD, America/New_York\n")
 
 
 @pytest.mark.usefixtures("database")

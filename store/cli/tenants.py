@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.tokens import NUMBER
 from store.database import Store
 from store.schema import add_user
 from store.users import (
@@ -19,7 +20,7 @@ from store.users import (
     set_limits,
 )
 
-LIMIT = click.IntRange(min=0)
+LIMIT = click.IntRange(0, 2**53)
 
 
 @click.group()
@@ -67,7 +68,7 @@ def add(name: str, tier: TierName, as_json: bool) -> None:
 
 
 @users.command()
-@click.argument("user", type=click.IntRange(min=1))
+@click.argument("user", type=NUMBER)
 @click.argument("tier", type=click.Choice(TIERS))
 def tier(user: int, tier: TierName) -> None:
     """Give USER another TIER; what is recorded beyond its limits stays."""

@@ -10,9 +10,8 @@ from store.cli.terminal import as_json_option, run, say, say_json
 from store.database import Store
 from store.tokens import SCOPES, NewToken, create_token, list_tokens, revoke_token
 
-user_option = click.option(
-    "--user", type=click.IntRange(min=1), help="Whose; TRADE_HISTORY_USER_ID unless said."
-)
+NUMBER = click.IntRange(1, 2**53)  # As far as programs of every kind count.
+user_option = click.option("--user", type=NUMBER, help="Whose; TRADE_HISTORY_USER_ID unless said.")
 
 
 @click.group()
@@ -81,7 +80,7 @@ def list_(user: int | None, as_json: bool) -> None:
 
 
 @tokens.command()
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=NUMBER)
 @user_option
 def revoke(number: int, user: int | None) -> None:
     """Make token NUMBER worthless, for good; running servers notice within seconds."""

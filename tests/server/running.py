@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,8 @@ class Listening:
 
 def environment(database_url: str, **more: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if "TRADE_HISTORY" not in name}
-    return {**inherited, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url, **more}
+    path = os.pathsep.join(filter(None, [str(ROOT), inherited.get("PYTHONPATH")]))
+    return {**inherited, "PYTHONPATH": path, "DATABASE_URL": database_url, **more}
 
 
 def on_stdio(database_url: str) -> StdioServerParameters:
@@ -38,15 +39,26 @@ def on_stdio(database_url: str) -> StdioServerParameters:
 
 
 @asynccontextmanager
-async def listening(transport: str, database_url: str, folder: Path) -> AsyncIterator[Listening]:
-    """A server of its own on a free port, stopped by the operator's signal at the end."""
+async def listening(
+    transport: str,
+    database_url: str,
+    folder: Path,
+    *options: str,
+    program: Sequence[str] = SERVER,
+    **variables: str,
+) -> AsyncIterator[Listening]:
+    """A server of its own on a free port, stopped by the operator's signal at the end.
+
+    `options` are for its command line, `variables` for its environment.
+    """
     port = free_port()
     log = folder / f"{transport}-{port}.log"
-    options = ["--transport", transport, "--port", str(port)]
+    where = ["--transport", transport, "--port", str(port)]
     with log.open("w") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *SERVER, *options,
-            env=environment(database_url), cwd=folder, stdout=errors, stderr=errors,
+            sys.executable, *program, *where, *options,
+            env=environment(database_url, **variables),
+            cwd=folder, stdout=errors, stderr=errors,
         )  # fmt: skip
     try:
         await accepting(port, process, log)
@@ -56,6 +68,39 @@ async def listening(transport: str, database_url: str, folder: Path) -> AsyncIte
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def trade_history(
+    database_url: str, folder: Path, *arguments: str, typed: str = "", **variables: str
+) -> tuple[int | None, str, str]:
+    """The exit code, stdout and stderr of the command line; `typed` comes on stdin."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "store", *arguments,
+        env=environment(database_url, **variables),
+        cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe,
+    )  # fmt: skip
+    output, errors = await process.communicate(typed.encode())
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def refused_to_start(
+    database_url: str, folder: Path, *options: str, **variables: str
+) -> tuple[int | None, str]:
+    """The exit code and the words of a server that does not start."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *SERVER, "--port", str(free_port()), *options,
+        env=environment(database_url, **variables), cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(LISTENING_WITHIN_SECONDS):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode, output.decode()
 
 
 async def accepting(port: int, process: asyncio.subprocess.Process, log: Path) -> None:

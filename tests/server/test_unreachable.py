@@ -49,7 +49,7 @@ async def test_it_says_how_long_the_database_has_been_away(
     store = Store(settings_for(f"sqlite:///{tmp_path}"))
     async with Client(build(store)) as client:
         first = await client.call_tool("get_overview", {})
-        monkeypatch.setattr("mcp_server.server.time.monotonic", later(by=75))
+        monkeypatch.setattr("mcp_server.door.time.monotonic", later(by=75))
         second = await client.call_tool("get_overview", {})
     await store.close()
 
