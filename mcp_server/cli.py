@@ -8,7 +8,6 @@ gc.disable()  # A host waits for the first reply; collecting among imports is a 
 import asyncio
 import signal
 import sys
-from ipaddress import ip_address
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from mcp.server import MCPServer
 
 from mcp_server.door import Door
 from mcp_server.server import build
-from mcp_server.settings import NetworkSettings
+from mcp_server.settings import NetworkSettings, is_loopback
 from store.database import Store
 from store.errors import Invalid, StoreError, Unavailable
 from store.settings import load, load_settings
@@ -90,15 +89,6 @@ def reached_by_others(host: str, network: NetworkSettings) -> str | None:
         return f"--host {host}"
     public = urlsplit(network.public_url or "http://localhost").hostname or ""
     return None if is_loopback(public) else f"TRADE_HISTORY_PUBLIC_URL={network.public_url}"
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def refuse(problem: str) -> NoReturn:

@@ -18,6 +18,8 @@ from store.errors import Refused, Unavailable
 from store.fixed import content_hash
 from store.tokens import Caller
 
+WALLS_SECONDS = 60.0
+
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession], Awaitable[Result]]
 
@@ -37,6 +39,8 @@ class Door:
         self.calls = CallLog(store)
         self.many = many
         self._ready = False
+        # A single user has no walls; those of many are looked at now and then.
+        self._walls_seen_until = 0.0 if many else float("inf")
         self._attempt: asyncio.Task[None] | None = None
         self._down_since: float | None = None
 
@@ -110,7 +114,7 @@ class Door:
 
     async def _prepared(self) -> None:
         """Callers that meet an unready store share one attempt, and survive each other."""
-        if self._ready:
+        if self._ready and time.monotonic() < self._walls_seen_until:
             return
         if self._attempt is None:
             self._attempt = asyncio.create_task(self._prepare())
@@ -121,9 +125,12 @@ class Door:
         from store.guards import require_guards
         from store.schema import prepare  # Alembic costs a third of a second.
 
-        await prepare(self.store)
+        if not self._ready:
+            await prepare(self.store)
         if self.many:
+            self._ready = False  # Until the walls are seen to stand.
             await self.store.answer(require_guards)
+            self._walls_seen_until = time.monotonic() + WALLS_SECONDS
         self._ready = True
 
     def _attempted(self, attempt: asyncio.Task[None]) -> None:

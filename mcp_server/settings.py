@@ -1,5 +1,6 @@
 """Who may come in over the network, and how they prove it."""
 
+from ipaddress import ip_address
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -96,4 +97,25 @@ class NetworkSettings(Environment):
                 "TRADE_HISTORY_OAUTH_AUDIENCE is missing; the audience that the issuer writes"
                 " into tokens for this server is accepted."
             )
+        if self.oauth_jwks_url is not None and not is_private(self.oauth_jwks_url):
+            raise Invalid(
+                "TRADE_HISTORY_OAUTH_JWKS_URL is not encrypted, so that anybody on the way could"
+                " put in keys of their own; an https address is accepted."
+            )
         return self
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody can listen in on what is fetched from there."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(str(parts.hostname))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -55,14 +55,15 @@ class Command:
     tier: Tier
     replay: Recorded | None = None
 
-    def next_trade(self) -> int:
-        """The number of a new trade.
+    def next_trade(self, *, restating: bool = False) -> int:
+        """The number of a new trade; one that only restates another is never too many.
 
         Raises:
             Refused: the tier keeps no more.
         """
         self.last_trade += 1
-        self._require("trades", self.last_trade)
+        if not restating:
+            self._require("trades", self.last_trade)
         return self.last_trade
 
     def next_account(self) -> int:

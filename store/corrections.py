@@ -37,7 +37,7 @@ async def correct_trade(
     if old.status != "closed":
         raise Conflict(f"Trade {number} is {old.status}; only a closed trade can be restated.")
     account = await require_account(session, entry.account)
-    replacement = command.next_trade()
+    replacement = command.next_trade(restating=True)
     derived = await write_trade(session, command, account, entry, replacement)
     await _explain(session, command, number, replacement, reason)
     ids = {

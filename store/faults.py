@@ -125,7 +125,10 @@ def not_opened(error: BaseException, role: str, busy_seconds: int) -> Unavailabl
     """Why a transaction could not begin on a connection that works."""
     # The role is missing, or may not be taken.
     if state_of(error) in ("22023", "42704", "42501"):
-        return Unavailable(f"The database has no usable role {role}: run `trade-history migrate`.")
+        return Unavailable(
+            f"The database has no usable role {role}: run `trade-history migrate` as its owner, or"
+            " use a login that may take the role."
+        )
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return Unavailable(
             f"The store is busy: another program has been writing to it for {busy_seconds} seconds."

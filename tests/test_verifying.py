@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from store.cli import cli
 from store.columns import Scaled
@@ -761,3 +762,28 @@ async def test_what_cannot_be_verified_is_refused(arguments: tuple[str, ...], co
 
     assert result.exit_code == code
     assert "Traceback" not in result.output
+
+
+async def test_what_was_recorded_before_users_and_accounts_were_on_the_record_is_right(
+    store: Store,
+) -> None:
+    """Then an account raised the ledger version and nothing told of it."""
+    async with store.write(7) as session:
+        for statement in (
+            "INSERT INTO users (user_id, name, created_at, last_account, last_trade, last_audit,"
+            " ledger_version, tier) VALUES (7, 'seven', {at}, 1, 0, 0, 1, 'pro')",
+            "INSERT INTO accounts (user_id, account_id, name, name_key, mode, currency, zone,"
+            " tolerance, created_at)"
+            " VALUES (7, 1, 'main', 'main', 'paper', 'USD', 'America/New_York', 0, {at})",
+        ):
+            await session.execute(text(statement.format(at="'2026-01-01T00:00:00.000000Z'")))
+    await record(store, "2026-01-05 AAPL +10", user_id=7)
+
+    found = await verify_user(store, 7)
+
+    assert (found.wrong, found.entries, found.trades) == (None, 1, 1)
+
+
+@pytest.mark.usefixtures("environment", "store")
+async def test_the_record_of_nobody_is_not_found() -> None:
+    assert (await trade_history("audit", "--user", "99")).exit_code == 3

@@ -9,7 +9,7 @@ import click
 from store.cli.terminal import as_json_option, run, say, say_json
 from store.cli.tokens import user_option
 from store.database import Store
-from store.recorded import questions, writes
+from store.recorded import questions, require_user, writes
 from store.users import list_users
 from store.verifying import Head, Verified, verify_database, verify_user
 
@@ -90,6 +90,7 @@ def audit(user: int | None, calls: bool) -> None:
 
     async def printed(store: Store) -> None:
         async with store.read(user) as session:
+            await require_user(session)
             async for line in (questions if calls else writes)(session):
                 click.echo(json.dumps(line, ensure_ascii=True, default=str))
 

@@ -15,11 +15,15 @@ import httpx2
 import pytest
 from mcp import MCPError
 from pydantic import SecretStr
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcp_server.cli import needs_tokens
+from mcp_server.door import Door
 from mcp_server.settings import NetworkSettings
 from store.database import ROLE, Store
-from store.errors import Invalid
+from store.errors import Invalid, Unavailable
+from store.models import Trade
 from store.schema import prepare
 from store.settings import load
 from tests.conftest import settings_for
@@ -707,3 +711,21 @@ async def test_nothing_is_served_when_a_database_comes_up_without_its_walls(
             await until_status(running, text, 200)
 
     assert refusal(refused) == AWAY
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_it_stops_serving_when_a_wall_is_taken_away(
+    store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp_server.door.WALLS_SECONDS", 0.0)
+    door = Door(store, many=True)
+
+    async def counted(session: AsyncSession) -> int | None:
+        return await session.scalar(select(func.count()).select_from(Trade))
+
+    before = await door.answer_as(1, counted)
+    await say(database_url, "DROP POLICY own ON trades")
+    with pytest.raises(Unavailable, match="walls between users do not stand"):
+        await door.answer_as(1, counted)
+
+    assert before == 0

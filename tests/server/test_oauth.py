@@ -294,6 +294,16 @@ async def test_half_of_the_settings_is_refused(missing: str, said: str, tmp_path
     assert words.startswith(f"trade-history-mcp: {said}")
 
 
+async def test_keys_that_anybody_on_the_way_could_replace_are_refused(tmp_path: Path) -> None:
+    code, words = await refused_to_start(
+        f"sqlite:///{tmp_path}/trades.db", tmp_path, "--transport", HTTP,
+        **Issuer().variables(TRADE_HISTORY_OAUTH_JWKS_URL="http://issuer.example/keys"),
+    )  # fmt: skip
+
+    assert code == 2
+    assert "TRADE_HISTORY_OAUTH_JWKS_URL is not encrypted" in words
+
+
 # While the issuer is away, and when it changes its keys.
 
 

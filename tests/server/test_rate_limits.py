@@ -13,10 +13,11 @@ import httpx2
 import pytest
 from mcp import MCPError
 
+from store.corrections import correct_trade
 from store.database import Store
 from store.errors import Refused
 from store.users import TierName, put_tier, set_limits
-from tests.ledger import record
+from tests.ledger import read, record, trade
 from tests.server.running import free_port, listening, refused_to_start, trade_history
 from tests.server.signing_in import bearer, post, refusal, signed_in, token, until_status
 from tests.test_tokens import everything
@@ -154,6 +155,17 @@ async def test_a_trade_beyond_the_limit_is_refused_and_nothing_of_it_recorded(
         " recorded stays; a higher tier keeps more."
     )
     assert await everything(store) == before
+
+
+async def test_at_the_limit_what_is_recorded_can_still_be_corrected(store: Store) -> None:
+    await limited(store, trades=1)
+    await record(store, "2026-01-05 AAPL +1")
+    restated = trade({"account": "main", **read("2026-01-05 AAPL +2")})
+
+    async with store.write() as session:
+        corrected = await correct_trade(session, 1, restated, reason="the price")
+
+    assert (corrected.number, corrected.status) == (2, "closed")
 
 
 async def test_an_account_beyond_the_limit_is_refused_and_nothing_of_it_recorded(
