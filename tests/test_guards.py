@@ -19,6 +19,7 @@ from store.corrections import correct_trade, void_trade
 from store.database import Store, say
 from store.errors import Unavailable
 from store.guards import declared, require_guards, standing, wrong_guard
+from store.models import Base
 from store.recording import add_note
 from store.schema import connected, downgrade, prepare, upgrade
 from store.settings import Settings
@@ -330,6 +331,16 @@ async def test_a_wall_that_does_not_stand_is_not_served_behind(settings: Setting
     with pytest.raises(Unavailable, match="do not stand as declared \\(missing or changed: "):
         await store.answer(require_guards)
     await store.close()
+
+
+def test_every_table_of_users_is_declared_with_its_wall() -> None:
+    lines = declared("postgresql")
+    for table in Base.metadata.tables.values():
+        if "user_id" in table.columns:
+            assert f"table {table.name} walled, forced" in lines
+            own = [line for line in lines if line.startswith(f"policy own ON {table.name} ")]
+            assert len(own) == 1
+            assert own[0].count("user_id = ") == 2, own  # What is seen, and what is written.
 
 
 def test_the_declared_files_are_sorted_and_say_nothing_twice() -> None:

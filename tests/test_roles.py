@@ -175,6 +175,15 @@ async def test_nothing_of_a_user_is_left_on_the_connection(store: Store) -> None
         assert tuple(left.one()) == (backend, True, None)
 
 
+async def test_without_an_identity_nothing_is_seen(place: Place) -> None:
+    connection = await asyncpg.connect(place.url)
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL ROLE {ROLE}")
+        seen = [await connection.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES]
+    await connection.close()
+    assert set(seen) == {0}
+
+
 async def test_every_guard_stands_whoever_migrated(store: Store, place: Place) -> None:
     async with store.read() as session:
         assert await wrong_guard(session) is None

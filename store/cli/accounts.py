@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import click
 
 from store.accounts import list_accounts
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.terminal import as_json_option, run, say_list
 from store.database import Store
 
 
@@ -13,14 +13,12 @@ from store.database import Store
 @as_json_option
 def accounts(as_json: bool) -> None:
     """List the accounts, paper and live."""
-    found = run(listed_accounts)
-    if as_json:
-        say_json(found)
-        return
-    for account in found:
-        say("{name}: {mode}, {currency}, {zone}".format_map(account))
-    if not found:
-        say("No accounts yet.")
+    say_list(
+        run(listed_accounts),
+        "{name}: {mode}, {currency}, {zone}".format_map,
+        as_json=as_json,
+        none="No accounts yet.",
+    )
 
 
 async def listed_accounts(store: Store) -> list[Mapping[str, str | None]]:

@@ -5,7 +5,7 @@ import sys
 import click
 from pydantic import SecretStr
 
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.terminal import as_json_option, run, say, say_list
 from store.cli.tokens import user_option
 from store.connections import (
     BASE_URLS,
@@ -65,15 +65,12 @@ def list_(user: int | None, as_json: bool) -> None:
                 for one in await list_connections(session)
             ]  # fmt: skip
 
-    found = run(listed)
-    if as_json:
-        say_json(found)
-        return
-    for one in found:
-        say("{broker} ({environment}): {url}, token kept since {updated_at:%Y-%m-%d}"
-            .format_map(one))  # fmt: skip
-    if not found:
-        say("No connections yet.")
+    say_list(
+        run(listed),
+        "{broker} ({environment}): {url}, token kept since {updated_at:%Y-%m-%d}".format_map,
+        as_json=as_json,
+        none="No connections yet.",
+    )
 
 
 @connections.command()

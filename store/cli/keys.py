@@ -1,10 +1,11 @@
 """The keys that seal secrets: list them, rotate them, forget what seals nothing."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.terminal import as_json_option, run, say, say_list
 from store.database import Store
 
 if TYPE_CHECKING:
@@ -30,13 +31,12 @@ def list_(as_json: bool) -> None:
             for one in (*keyring.ids, *sorted(used - set(keyring.ids)))
         ]
 
-    found = run(listed)
-    if as_json:
-        say_json(found)
-        return
-    for one in found:
-        words = ["seals" if one["current"] else "opens", "in use" if one["in_use"] else "unused"]
-        say(f"{one['key']}: {', '.join(words)}")
+    say_list(run(listed), key_line, as_json=as_json, none="No keys yet.")
+
+
+def key_line(one: Mapping[str, Any]) -> str:
+    seals = "seals" if one["current"] else "opens"
+    return f"{one['key']}: {seals}, {'in use' if one['in_use'] else 'unused'}"
 
 
 @keys.command()

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.terminal import as_json_option, run, say, say_json, say_list
 from store.cli.tokens import NUMBER
 from store.database import Store
 from store.schema import add_user
@@ -41,12 +41,12 @@ def list_(as_json: bool) -> None:
                 for user in await list_users(session)
             ]  # fmt: skip
 
-    found = run(listed)
-    if as_json:
-        say_json(found)
-        return
-    for user in found:
-        say("{user}: {name}, {tier}, {trades} trades".format_map(user))
+    say_list(
+        run(listed),
+        "{user}: {name}, {tier}, {trades} trades".format_map,
+        as_json=as_json,
+        none="No users yet.",
+    )
 
 
 @users.command()
@@ -112,11 +112,14 @@ def tiers(
                 await set_limits(session, tier, **found[tier])
             return [{"tier": name, **limits} for name, limits in found.items()]
 
-    found = run(listed)
-    if as_json:
-        say_json(found)
-        return
-    for one in found:
-        words = [f"{one[name] or 'any number of'} {name}" for name in ("accounts", "trades")]
-        say(f"{one['tier']}: {one['calls_per_minute'] or 'any number of'} calls a minute,"
-            f" {', '.join(words)}")  # fmt: skip
+    say_list(run(listed), tier_line, as_json=as_json, none="No tiers.")
+
+
+def tier_line(one: Mapping[str, Any]) -> str:
+    limits = [
+        f"{one[name] or 'any number of'} {words}"
+        for name, words in (
+            ("calls_per_minute", "calls a minute"), ("accounts", "accounts"), ("trades", "trades"),
+        )
+    ]  # fmt: skip
+    return f"{one['tier']}: {', '.join(limits)}"

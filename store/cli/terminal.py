@@ -6,7 +6,7 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 refused, 
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -59,6 +59,23 @@ def say(text: str) -> None:
 
 def say_json(answer: Any) -> None:
     click.echo(json.dumps(answer, ensure_ascii=True, indent=2, default=str))
+
+
+def say_list(
+    found: Sequence[Mapping[str, Any]],
+    line: Callable[[Mapping[str, Any]], str],
+    *,
+    as_json: bool,
+    none: str,
+) -> None:
+    """One line for each that was found, or all of them as JSON; `none` where nothing was."""
+    if as_json:
+        say_json(found)
+        return
+    for one in found:
+        say(line(one))
+    if not found:
+        say(none)
 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.terminal import as_json_option, run, say, say_json, say_list
 from store.database import Store
 from store.tokens import SCOPES, NewToken, create_token, list_tokens, revoke_token
 
@@ -66,17 +66,14 @@ def list_(user: int | None, as_json: bool) -> None:
                 for one in await list_tokens(session)
             ]  # fmt: skip
 
-    found = run(listed)
-    if as_json:
-        say_json(found)
-        return
-    for one in found:
-        ended = f", revoked {one['revoked_at']:%Y-%m-%d}" if one["revoked_at"] else ""
-        until = f", expires {one['expires_at']:%Y-%m-%d}" if one["expires_at"] else ""
-        used = f"{one['last_used_at']:%Y-%m-%d %H:%M} UTC" if one["last_used_at"] else "never"
-        say(f"{one['token']}: {one['name']} ({' '.join(one['scopes'])}), used {used}{until}{ended}")
-    if not found:
-        say("No tokens yet.")
+    say_list(run(listed), token_line, as_json=as_json, none="No tokens yet.")
+
+
+def token_line(one: Mapping[str, Any]) -> str:
+    ended = f", revoked {one['revoked_at']:%Y-%m-%d}" if one["revoked_at"] else ""
+    until = f", expires {one['expires_at']:%Y-%m-%d}" if one["expires_at"] else ""
+    used = f"{one['last_used_at']:%Y-%m-%d %H:%M} UTC" if one["last_used_at"] else "never"
+    return f"{one['token']}: {one['name']} ({' '.join(one['scopes'])}), used {used}{until}{ended}"
 
 
 @tokens.command()
