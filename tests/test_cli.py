@@ -123,13 +123,14 @@ def test_the_schema_is_migrated_shown_and_taken_back() -> None:
 def test_taking_everything_back_is_asked_first() -> None:
     trade_history("migrate")
 
-    assert trade_history("rollback", "base").exit_code == 1
+    for revision in ("base", "0001"):
+        assert trade_history("rollback", revision).exit_code == 1
     assert "up to date" in trade_history("status").stdout
 
 
 @pytest.mark.usefixtures("database")
 def test_an_unknown_revision_is_refused() -> None:
-    result = trade_history("rollback", "nowhere")
+    result = trade_history("rollback", "nowhere", "--yes")
 
     assert result.exit_code == 2
     assert "No revision 'nowhere'" in result.stderr

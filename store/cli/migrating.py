@@ -18,14 +18,16 @@ def migrate(as_json: bool) -> None:
 
 @click.command()
 @click.argument("revision")
-@click.option("--yes", is_flag=True, help="Do not ask before 'base', which removes all trades.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
 @as_json_option
 def rollback(revision: str, yes: bool, as_json: bool) -> None:
-    """Take the schema back to REVISION; `base` removes the ledger with all it holds."""
+    """Take the schema back to REVISION, and with it everything that only newer ones keep:
+    0001 has no tokens, connections, settings, tiers and log of calls, `base` no trades."""
     settings = load_settings()
-    if revision == "base" and not yes:
+    if not yes:
+        lost = "every trade" if revision == "base" else f"what {revision} does not keep"
         name = settings.database().name
-        click.confirm(shown(f"Remove every trade from {name}?"), abort=True, err=True)
+        click.confirm(shown(f"Remove {lost} from {name}?"), abort=True, err=True)
     say_schema(asyncio.run(schema.downgrade(settings, revision)), as_json)
 
 
