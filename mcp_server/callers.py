@@ -9,8 +9,8 @@ from collections import OrderedDict
 from hashlib import sha256
 
 from mcp_server.door import Door
-from mcp_server.oauth import Issuer, caller_named
-from store.tokens import Caller, caller_of, user_named_by
+from mcp_server.oauth import Issuer
+from store.tokens import Caller, caller_by_issuer, caller_of, user_named_by
 
 REMEMBERED_SECONDS = 5.0
 REMEMBERED = 1_000
@@ -52,5 +52,6 @@ class Callers:
         if self.issuer is None or (claims := await self.issuer.claims(text)) is None:
             return None
         return await self._door.answer_as(
-            claims.user_id, lambda session: caller_named(session, claims)
+            claims.user_id,
+            lambda session: caller_by_issuer(session, claims.scopes, claims.client),
         )

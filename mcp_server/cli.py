@@ -18,7 +18,7 @@ from mcp_server.door import Door
 from mcp_server.server import build
 from mcp_server.settings import NetworkSettings, is_loopback
 from store.database import Store
-from store.errors import Invalid, StoreError, Unavailable
+from store.errors import Invalid, StoreError, Unavailable, Unwalled
 from store.settings import load, load_settings
 from store.tokens import any_token
 
@@ -51,8 +51,6 @@ def main(transport: str, host: str, port: int) -> None:
         store = Store(load_settings())
     except StoreError as error:
         refuse(str(error))
-    except OSError as error:
-        refuse(f"The folder of the database cannot be made: {error.strerror}.")
     try:
         asyncio.run(serve(Door(store, many=many), transport, host, port, network))
     except StoreError as error:
@@ -165,13 +163,13 @@ async def require_keyholder(door: Door, network: NetworkSettings) -> None:
 
     Raises:
         Invalid: there is no token, and no issuer that could give one.
-        Unavailable: the walls between users do not stand.
+        Unwalled: the walls between users do not stand.
     """
     try:
         await door.ready()
+    except Unwalled:
+        raise
     except Unavailable as error:
-        if error.again == "no":
-            raise
         print(f"trade-history-mcp: {error}", file=sys.stderr)
         return
     try:

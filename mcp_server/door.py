@@ -8,11 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.calls import CallLog, CallMade
+from store.calls import CallLog, CallMade, Outcome
 from store.database import Store
 from store.errors import Refused, Unavailable
 from store.fixed import content_hash
@@ -52,20 +52,15 @@ class Door:
         """
         return await self.answer_as(self.user_id(), work)
 
-    async def ready(self) -> None:
-        """Make the store ready now; a request would do so itself.
-
-        Raises:
-            Unavailable: the database does not answer, is not migrated, or has no walls.
-        """
-        await self._prepared()
-
     async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
         try:
-            await self._prepared()
+            await self.ready()
             result = await self.store.answer(work, user_id)
         except Unavailable as error:
-            raise Unavailable(f"{error}{self._for_how_long()}", again=error.again) from None
+            if not error.away:
+                raise
+            error.args = (f"{error}{self._for_how_long()}",)
+            raise
         self._down_since = None
         return result
 
@@ -87,7 +82,7 @@ class Door:
         tool: str,
         arguments: dict[str, Any],
         began: float,
-        outcome: Literal["answered", "refused", "failed"],
+        outcome: Outcome,
         answer: dict[str, Any] | None = None,
     ) -> None:
         """Put a call on the log; `began` is the moment of `time.monotonic()`."""
@@ -112,8 +107,13 @@ class Door:
         await self.calls.flush()
         await self.store.close()
 
-    async def _prepared(self) -> None:
-        """Callers that meet an unready store share one attempt, and survive each other."""
+    async def ready(self) -> None:
+        """Make the store ready, as every request does that finds it unready. They share one
+        attempt, and survive each other.
+
+        Raises:
+            Unavailable: the database does not answer, is not migrated, or has no walls.
+        """
         if self._ready and time.monotonic() < self._walls_seen_until:
             return
         if self._attempt is None:

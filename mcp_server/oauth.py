@@ -9,13 +9,8 @@ from typing import Any
 
 import jwt
 from jwt import PyJWTError
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcp_server.issuer_keys import IssuerKeys
-from store.database import user_of
-from store.models import Tier, User
-from store.tokens import Caller
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")  # None symmetric.
 LEEWAY_SECONDS = 30
@@ -95,19 +90,3 @@ def words_of(scope: Any) -> frozenset[str]:
     if not isinstance(words, list):
         return frozenset()
     return frozenset(word for word in words if isinstance(word, str))
-
-
-async def caller_named(session: AsyncSession, claims: Claims) -> Caller | None:
-    """The user that an issuer's token names, if there is such a user."""
-    tier = await session.scalar(
-        select(Tier).join(User, User.tier == Tier.name).where(User.user_id == user_of(session))
-    )
-    if tier is None:
-        return None
-    return Caller(
-        user_id=claims.user_id,
-        scopes=claims.scopes,
-        token=f"oauth:{claims.client}",
-        tier=tier.name,
-        calls_per_minute=tier.calls_per_minute,
-    )

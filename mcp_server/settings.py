@@ -15,7 +15,7 @@ URL = "an address like https://trades.example.com"
 
 def _address(text: str) -> str:
     """As clients say it in Host and Origin: small letters, no port that goes without saying."""
-    parts = urlsplit(_issuer(text))
+    parts = urlsplit(_as_it_stands(text))
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
     port = f":{parts.port}" if parts.port not in (None, USUAL_PORTS[parts.scheme]) else ""
     query = f"?{parts.query}" if parts.query else ""
@@ -28,15 +28,14 @@ def _public(text: str) -> str:
     return _address(text)
 
 
-def _issuer(text: str) -> str:
-    """As it stands: issuers with and without a slash at the end are two."""
+def _as_it_stands(text: str) -> str:
+    """An address with and without a slash at its end may be two."""
     parts = urlsplit(str(AnyHttpUrl(text)))  # Pydantic refuses what urlsplit lets through.
     if parts.username or parts.password or parts.fragment:
         raise ValueError("an address without a login is needed")
     return text
 
 
-Address = Annotated[str, AfterValidator(_address)]
 PublicAddress = Annotated[str, AfterValidator(_public)]
 
 
@@ -59,13 +58,13 @@ class NetworkSettings(Environment):
     public_url: PublicAddress | None = Field(
         default=None, validation_alias="TRADE_HISTORY_PUBLIC_URL"
     )
-    oauth_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+    oauth_issuer: Annotated[str, AfterValidator(_as_it_stands)] | None = Field(
         default=None, validation_alias="TRADE_HISTORY_OAUTH_ISSUER"
     )
     oauth_audience: str | None = Field(
         default=None, validation_alias="TRADE_HISTORY_OAUTH_AUDIENCE"
     )
-    oauth_jwks_url: Address | None = Field(
+    oauth_jwks_url: Annotated[str, AfterValidator(_as_it_stands)] | None = Field(
         default=None, validation_alias="TRADE_HISTORY_OAUTH_JWKS_URL"
     )
     oauth_user_claim: str = Field(

@@ -21,7 +21,8 @@ from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import PrivateAttr, ValidationError
 
 from mcp_server.door import Door
-from store.errors import StoreError
+from store.calls import Outcome
+from store.errors import StoreError, Unavailable
 from store.queries import Query
 from store.queries.answer import Answer
 
@@ -78,7 +79,8 @@ class Question(Tool):
             structured = answer.model_dump(mode="json")
             text = answer.text()
         except (StoreError, ToolError) as error:
-            self._door.log(self.name, arguments, began, "refused")
+            outcome: Outcome = "failed" if isinstance(error, Unavailable) else "refused"
+            self._door.log(self.name, arguments, began, outcome)
             raise ToolError(str(error)) from None
         except asyncio.CancelledError:
             self._door.log(self.name, arguments, began, "failed")

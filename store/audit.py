@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Label, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from store.database import token_of, user_of
 from store.errors import Conflict, Invalid, NotFound, Refused
 from store.fixed import canonical, content_hash
-from store.models import AuditEntry, Request, Tier, User
+from store.models import AuditEntry, Correction, Request, Tier, User
 from store.vocabulary import label
 
 OWNER = "owner"
@@ -52,7 +53,10 @@ class Command:
     last_trade: int
     last_audit: int
     previous_hash: str
-    tier: Tier
+    tier: str
+    accounts_max: int | None
+    trades_max: int | None
+    restated: int = 0  # Trades that others restate; counted where there is a limit.
     replay: Recorded | None = None
 
     def next_trade(self, *, restating: bool = False) -> int:
@@ -63,7 +67,7 @@ class Command:
         """
         self.last_trade += 1
         if not restating:
-            self._require("trades", self.last_trade)
+            self._require("trades", self.last_trade - self.restated, self.trades_max)
         return self.last_trade
 
     def next_account(self) -> int:
@@ -73,14 +77,13 @@ class Command:
             Refused: the tier keeps no more.
         """
         self.last_account += 1
-        self._require("accounts", self.last_account)
+        self._require("accounts", self.last_account, self.accounts_max)
         return self.last_account
 
-    def _require(self, what: str, wanted: int) -> None:
-        limit: int | None = getattr(self.tier, what)
+    def _require(self, what: str, wanted: int, limit: int | None) -> None:
         if limit is not None and wanted > limit:
             raise Refused(
-                f"The tier {self.tier.name} keeps {limit} {what} and all are taken; nothing of"
+                f"The tier {self.tier} keeps {limit} {what} and all are taken; nothing of"
                 " this is recorded. What is recorded stays; a higher tier keeps more."
             )
 
@@ -101,10 +104,19 @@ async def begin(
     user_id = user_of(session)
     counters = (
         await session.execute(
-            select(User.last_account, User.last_trade, User.last_audit, User.audit_head, Tier)
-            .join(Tier, Tier.name == User.tier)
+            select(
+                User.last_account,
+                User.last_trade,
+                User.last_audit,
+                User.audit_head,
+                User.tier,
+                # Not a join: having waited for the row, PostgreSQL would join a newer user with
+                # an older tier, and find nobody.
+                _limit(Tier.accounts),
+                _limit(Tier.trades),
+            )
             .where(User.user_id == user_id)
-            .with_for_update(of=User)
+            .with_for_update()
         )
     ).one_or_none()
     if counters is None:
@@ -119,11 +131,25 @@ async def begin(
         last_trade=counters.last_trade,
         last_audit=counters.last_audit,
         previous_hash=counters.audit_head or FIRST,
-        tier=counters.Tier,
+        tier=counters.tier,
+        accounts_max=counters.accounts,
+        trades_max=counters.trades,
     )
+    if counters.trades is not None:
+        command.restated = await _restated(session)
     if key is not None:
         command.replay = await _replay(session, command)
     return command
+
+
+def _limit(column: InstrumentedAttribute[int | None]) -> Label[int | None]:
+    limit = select(column).where(Tier.name == User.tier).correlate(User)
+    return limit.scalar_subquery().label(column.key)
+
+
+async def _restated(session: AsyncSession) -> int:
+    restated = select(func.count(Correction.replacement))
+    return await session.scalar(restated.where(Correction.user_id == user_of(session))) or 0
 
 
 async def _replay(session: AsyncSession, command: Command) -> Recorded | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import uuid4
 
 from sqlalchemy import insert, update
@@ -30,16 +30,20 @@ FAREWELL_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
+Outcome: TypeAlias = Literal["answered", "refused", "failed"]
+
+
 @dataclass(frozen=True)
 class CallMade:
-    """One call of a tool. Hashes, not contents: the log tells nobody what was asked."""
+    """One call of a tool. Hashes, which show that nothing else was asked or answered; what is
+    short can be guessed from them."""
 
     user_id: int
     called_at: datetime
     tool: str
     token: str | None
     arguments_hash: str
-    outcome: Literal["answered", "refused", "failed"]
+    outcome: Outcome
     result_hash: str | None
     trades_used: int | None
     milliseconds: int

@@ -15,9 +15,9 @@ from store.models import BrokerConnection
 from store.sealing import seal, unseal
 
 Broker: TypeAlias = Literal["tradier"]
-Environment: TypeAlias = Literal["sandbox", "live"]
+BrokerEnvironment: TypeAlias = Literal["sandbox", "live"]
 BROKERS: tuple[Broker, ...] = get_args(Broker)
-ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+ENVIRONMENTS: tuple[BrokerEnvironment, ...] = get_args(BrokerEnvironment)
 BASE_URLS: dict[tuple[str, str], str] = {
     ("tradier", "sandbox"): "https://sandbox.tradier.com/v1",
     ("tradier", "live"): "https://api.tradier.com/v1",
@@ -28,7 +28,7 @@ async def put_connection(
     session: AsyncSession,
     keyring: Keyring,
     broker: Broker,
-    environment: Environment,
+    environment: BrokerEnvironment,
     token: SecretStr,
     *,
     author: str = OWNER,
@@ -48,7 +48,7 @@ async def put_connection(
 
 
 async def remove_connection(
-    session: AsyncSession, broker: Broker, environment: Environment, *, author: str = OWNER
+    session: AsyncSession, broker: Broker, environment: BrokerEnvironment, *, author: str = OWNER
 ) -> None:
     """Forget the token.
 
@@ -73,7 +73,7 @@ async def list_connections(session: AsyncSession) -> Sequence[BrokerConnection]:
 
 
 async def connection_token(
-    session: AsyncSession, keyring: Keyring, broker: Broker, environment: Environment
+    session: AsyncSession, keyring: Keyring, broker: Broker, environment: BrokerEnvironment
 ) -> SecretStr:
     """The token, opened.
 

@@ -12,11 +12,10 @@ identity is the predicate that every statement carries.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -27,17 +26,16 @@ from store.errors import Unavailable
 from store.faults import DROPPED, FAULTS, fault, not_opened, patiently, unreachable
 from store.memory import Memory
 from store.settings import Settings
+from store.stopping import limit_statements
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession], Awaitable[Result]]
 
 ROLE = "trade_history_app"
-OPERATOR = "trade_history_operator"
+OPERATOR_ROLE = "trade_history_operator"
 BUSY_SECONDS = 30  # For another program that writes to the same SQLite file.
 POOL_SECONDS = 10  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
-
-stopping: set[asyncio.Task[None]] = set()  # Held here, for a task that nobody holds may vanish.
 
 
 class Store:
@@ -52,6 +50,7 @@ class Store:
         self.database: Database = settings.database()
         self.engine: AsyncEngine = create_engine(settings)
         if self.database.dialect == "sqlite":
+            # Here and not for every engine: a migration must not be cut.
             limit_statements(self.engine, settings.statement_timeout_seconds)
         self.memory = Memory()
         self._writing = asyncio.Lock()
@@ -91,13 +90,17 @@ class Store:
             yield session
 
     @asynccontextmanager
-    async def operate(self, user_id: int | None = None) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees every user, for an operator's commands only; what it
-        records goes on the record of `user_id`."""
-        async with (
-            self._one_writer(),
-            self._transaction(user_id, write=True, role=OPERATOR) as session,
-        ):
+    async def operate(
+        self, user_id: int | None = None, *, write: bool = False
+    ) -> AsyncIterator[AsyncSession]:
+        """A transaction that sees every user: for an operator's commands, and for whether any
+        token exists when a server starts. What it writes goes on the record of `user_id`."""
+        transaction = self._transaction(user_id, write=write, role=OPERATOR_ROLE)
+        if not write:
+            async with transaction as session:
+                yield session
+            return
+        async with self._one_writer(), transaction as session:
             yield session
 
     @asynccontextmanager
@@ -208,38 +211,6 @@ def _pragmas(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def limit_statements(engine: AsyncEngine, seconds: int) -> None:
-    """Give SQLite what PostgreSQL has: a statement that takes longer is stopped, and so is one
-    that nobody waits for any more."""
-
-    def begin(connection: Any, *_statement: Any) -> None:
-        raw = connection.connection.driver_connection
-        loop = asyncio.get_running_loop()
-        connection.info["limit"] = loop.call_later(seconds, _interrupt, raw)
-
-    def end(connection: Any, *_statement: Any) -> None:
-        if limit := connection.info.pop("limit", None):
-            limit.cancel()
-
-    def failed(context: ExceptionContext) -> None:
-        if context.connection is None:
-            return  # None could be opened.
-        end(context.connection)
-        if isinstance(context.original_exception, asyncio.CancelledError):
-            # SQLAlchemy closes the connection now, which waits for the statement's end.
-            _interrupt(cast(Any, context.connection).connection.driver_connection)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", begin)
-    event.listen(engine.sync_engine, "after_cursor_execute", end)
-    event.listen(engine.sync_engine, "handle_error", failed)
-
-
-def _interrupt(raw: Any) -> None:
-    """Stop what an aiosqlite connection is working on."""
-    stopping.add(task := asyncio.get_running_loop().create_task(raw.interrupt()))
-    task.add_done_callback(stopping.discard)
-
-
 @asynccontextmanager
 async def open_connection(
     engine: AsyncEngine, database: Database, opening: Sequence[str] = (), role: str = ROLE
@@ -274,7 +245,7 @@ async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
         return await engine.connect()
     except PoolTimeout:
         raise Unavailable(
-            f"The store is busy: no connection became free in {POOL_SECONDS} seconds."
+            f"The store is busy: no connection became free in {POOL_SECONDS} seconds.", away=False
         ) from None
     except (DBAPIError, OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise unreachable(error, database) from None

@@ -35,9 +35,14 @@ class Unavailable(StoreError):  # noqa: N818
 
     `again` says whether repeating may help: "no", "yes" (nothing was done), or "keyed" (it
     is not known whether it was done, so that only what a key makes happen once may be
-    repeated).
+    repeated). `away` is said of a store that nobody reaches, not of one that is slow or full.
     """
 
-    def __init__(self, message: str, *, again: Again = "no") -> None:
+    def __init__(self, message: str, *, again: Again = "no", away: bool = True) -> None:
         super().__init__(message)
         self.again = again
+        self.away = away
+
+
+class Unwalled(Unavailable):
+    """What keeps users apart does not stand as declared: several must not be served."""

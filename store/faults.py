@@ -102,13 +102,14 @@ def fault(error: BaseException, database: Database) -> Unavailable | None:
     """Why a transaction under way failed; None if the fault is not the database's."""
     state, cause = state_of(error), driver_error(error)
     if state in UNDONE:
-        return Unavailable(f"The store {database.name} had to undo this; repeat it.", again="yes")
+        words = f"The store {database.name} had to undo this; repeat it."
+        return Unavailable(words, again="yes", away=False)
     if state in POSTGRESQL:
-        return Unavailable(f"The store {database.name} {POSTGRESQL[state]}")
+        return Unavailable(f"The store {database.name} {POSTGRESQL[state]}", away=False)
     if isinstance(cause, sqlite3.Error):
         for words, reason in SQLITE.items():
             if words in str(cause):
-                return Unavailable(f"The store {database.name} {reason}")
+                return Unavailable(f"The store {database.name} {reason}", away=False)
         return None
     if isinstance(cause, (*DROPPED, TimeoutError)) or getattr(
         error, "connection_invalidated", False
@@ -131,7 +132,8 @@ def not_opened(error: BaseException, role: str, busy_seconds: int) -> Unavailabl
         )
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return Unavailable(
-            f"The store is busy: another program has been writing to it for {busy_seconds} seconds."
+            f"The store is busy: another program has been writing for {busy_seconds} seconds.",
+            away=False,
         )
     return None
 

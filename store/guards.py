@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.errors import Unavailable
+from store.errors import Unwalled
 from store.models import Base
 
 HERE = Path(__file__).resolve().parent
@@ -26,6 +26,16 @@ POSTGRESQL = """
             || CASE tgenabled WHEN 'O' THEN '' ELSE ' [disabled]' END, relname::text
         FROM pg_trigger t JOIN here c ON c.oid = tgrelid
         WHERE NOT tgisinternal OR tgenabled <> 'O'
+    UNION ALL
+    SELECT 'constraint ' || relname || ' ' || conname || ' ' || pg_get_constraintdef(k.oid, true)
+            || CASE WHEN convalidated THEN '' ELSE ' [not checked]' END, NULL
+        FROM pg_constraint k JOIN here c ON c.oid = conrelid
+        WHERE contype IN ('c', 'f', 'p', 'u') AND relname <> 'alembic_version'
+    UNION ALL
+    SELECT 'key ' || i.relname || ' ON ' || c.relname || ' '
+            || split_part(pg_get_indexdef(i.oid, 0, true), ' USING ', 2), NULL
+        FROM pg_index x JOIN here c ON c.oid = indrelid JOIN pg_class i ON i.oid = indexrelid
+        WHERE indisunique AND indisvalid AND c.relname <> 'alembic_version'
     UNION ALL
     SELECT 'rule ' || rulename || ' ON ' || tablename, tablename::text
         FROM pg_rules WHERE schemaname = current_schema()
@@ -61,9 +71,15 @@ POSTGRESQL = """
     SELECT 'role ' || rolname || CASE WHEN rolsuper THEN ' superuser' ELSE '' END
             || CASE WHEN rolbypassrls THEN ' exempt' ELSE '' END
             || CASE WHEN rolcanlogin THEN ' login' ELSE '' END
+            || CASE WHEN rolcreaterole THEN ' makes roles' ELSE '' END
+            || CASE WHEN rolcreatedb THEN ' makes databases' ELSE '' END
+            || CASE WHEN rolreplication THEN ' replicates' ELSE '' END
             || CASE WHEN EXISTS (SELECT FROM here WHERE relowner = r.oid)
                 THEN ' owner' ELSE '' END, NULL
         FROM pg_roles r JOIN ours USING (oid, rolname)
+    UNION ALL
+    SELECT 'setting session_replication_role ' || current_setting('session_replication_role'),
+        'users'
     UNION ALL
     SELECT 'member ' || o.rolname || ' of ' || r.rolname, 'users'
         FROM pg_auth_members m JOIN ours o ON o.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
@@ -110,12 +126,12 @@ async def require_guards(session: AsyncSession) -> None:
     """Nothing is served to several users behind a wall that does not stand.
 
     Raises:
-        Unavailable: a lock, policy, grant or role is not as declared.
+        Unwalled: a lock, policy, grant or role is not as declared.
     """
     if wrong := await wrong_guard(session):
-        raise Unavailable(
-            f"The walls between users do not stand as declared ({wrong}). Run `trade-history"
-            " migrate`; where that changes nothing, restore the database or ask who changed it."
+        raise Unwalled(
+            f"The walls between users do not stand as declared ({wrong}). Restore the database,"
+            " or find out who changed it; `trade-history verify` says whether data was altered."
         )
 
 

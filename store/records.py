@@ -4,15 +4,14 @@ The same shapes come in through every door (Python, importers, command line). Nu
 exact decimals; a float is refused, more digits than are kept are rounded half-even.
 """
 
-import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from unicodedata import category
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from store.columns import LARGEST, MONEY_DIGITS, PRICE_DIGITS, rounded
+from store.vocabulary import visible
 
 Mode = Literal["paper", "live"]
 Direction = Literal["bullish", "bearish", "neutral"]
@@ -24,13 +23,9 @@ ExitReason = Literal[
     "target", "stop", "trailing_stop", "time", "signal", "manual", "expired", "assigned",
     "exercised", "settled", "other",
 ]  # fmt: skip
+
+
 # Fillers, joiners and variation selectors: to Unicode they are letters, marks and symbols.
-DRAWN_AS_NOTHING = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
-    "\U000e0100-\U000e01ef]"
-)
-
-
 def _exact(value: Any) -> Any:
     if isinstance(value, (float, bool)):
         raise ValueError("an exact decimal is needed (a string, an integer or a Decimal)")
@@ -53,16 +48,6 @@ def _clean(value: str) -> str:
     if any(letter < " " for letter in value) or visible(clean) != clean:
         raise ValueError("text without control characters or invisible ones is needed")
     return clean
-
-
-def visible(text: str) -> str:
-    """`text` without what cannot be seen: control, bidirectional, zero-width, tag and other
-    such characters. Blanks, tabs and ends of lines stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    seen = (letter for letter in text if letter.isprintable() or category(letter) == "Zs"
-            or letter in "\n\t")  # fmt: skip
-    return DRAWN_AS_NOTHING.sub("", "".join(seen))
 
 
 def storable(value: str) -> bool:

@@ -17,7 +17,7 @@ from store.errors import Invalid
 from store.keyring import Keyring
 from store.models import Base, BrokerConnection, UserSetting
 from store.preferences import setting_place
-from store.sealing import is_current, key_id_of, reseal
+from store.sealing import key_id_of, reseal
 from store.users import OPERATOR, list_users
 
 BATCH = 100
@@ -26,7 +26,7 @@ BATCH = 100
 async def reseal_everything(
     store: Store, keyring: Keyring, progress: Callable[[int], None] | None = None
 ) -> int:
-    """How many secrets were sealed again; afterwards the current key seals all of them."""
+    """How many secrets were sealed again; afterwards the current key seals all that opened."""
     async with store.operate() as session:
         users = [user.user_id for user in await list_users(session)]
     done = 0
@@ -56,10 +56,11 @@ async def _reseal_batch(session: AsyncSession, keyring: Keyring) -> int:
     command = await begin(
         session, "rotate_keys", {"key": keyring.current.id}, key=None, author=OPERATOR
     )
+    older = set(keyring.ids) - {keyring.current.id}  # What other keys sealed, nobody opens here.
     left = [
         (row, column, place)
         for row, column, place in await _sealed(session)
-        if not is_current(keyring, getattr(row, column))
+        if key_id_of(getattr(row, column)) in older
     ][:BATCH]
     if not left:
         return 0

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from store.audit import OWNER, begin, note_down
-from store.database import OPERATOR, ROLE, Store, commit, create_engine, open_connection, say
+from store.database import OPERATOR_ROLE, ROLE, Store, commit, create_engine, open_connection, say
 from store.errors import Invalid, Unavailable
 from store.models import User
 from store.settings import Settings
@@ -116,10 +116,14 @@ async def what_the_owner_runs(settings: Settings, error: DBAPIError) -> str:
     why = f"This connection may not migrate {settings.database().name} ({error.driver_exception})."
     if not found["mine"]:
         return f"{why} Its tables are those of {found['owner']}: migrate as that role."
-    roles, schema = f"{ROLE}, {OPERATOR}", found["schema"]
+    roles, schema = f"{ROLE}, {OPERATOR_ROLE}", found["schema"]
     statements = [
         *([f"CREATE SCHEMA {schema}"] if found["missing"] else []),
-        *(f"CREATE ROLE {role} NOLOGIN" for role in (ROLE, OPERATOR) if role not in found["roles"]),
+        *(
+            f"CREATE ROLE {role} NOLOGIN"
+            for role in (ROLE, OPERATOR_ROLE)
+            if role not in found["roles"]
+        ),
         f"GRANT {roles} TO {found['me']}",
         f"GRANT CREATE, USAGE ON SCHEMA {schema} TO {found['me']}",
         f"GRANT USAGE ON SCHEMA {schema} TO {roles}",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -72,7 +72,8 @@ async def create_token(
         raise Invalid("The expiry has no time zone; a moment with its offset is accepted.")
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise Invalid("The token would have expired already; a later moment is accepted.")
-    said = {"name": name, "scopes": " ".join(sorted(set(scopes))), "expires_at": expires_at}
+    secret = secrets.token_urlsafe(32)
+    said = token_content(name, " ".join(sorted(set(scopes))), expires_at, _hash(secret))
     command = await begin(session, "create_token", said, key=None, author=author)
     number = 1 + (
         await session.scalar(
@@ -80,18 +81,28 @@ async def create_token(
         )
         or 0
     )
-    secret = secrets.token_urlsafe(32)
     await session.execute(
         insert(ApiToken).values(
             user_id=user_of(session),
             token_number=number,
-            secret_hash=_hash(secret),
             created_at=command.made_at,
             **said,
         )
     )
     await note_down(session, command, {"token": number}, answers_change=False)
     return NewToken(number, f"th_{user_of(session)}_{number}_{secret}")
+
+
+def token_content(
+    name: str, scopes: str, expires_at: datetime | None, secret_hash: str
+) -> dict[str, Any]:
+    """What makes a token, as the audit takes its hash; `verify` works it out again."""
+    return {
+        "name": name,
+        "scopes": scopes,
+        "expires_at": expires_at and expires_at.astimezone(UTC),
+        "secret_hash": secret_hash,
+    }
 
 
 async def list_tokens(session: AsyncSession) -> Sequence[ApiToken]:
@@ -161,6 +172,24 @@ async def caller_of(session: AsyncSession, text: str) -> Caller | None:
         user_id=token.user_id,
         scopes=frozenset(token.scopes.split()),
         token=str(token.token_number),
+        tier=tier.name,
+        calls_per_minute=tier.calls_per_minute,
+    )
+
+
+async def caller_by_issuer(
+    session: AsyncSession, scopes: frozenset[str], client: str
+) -> Caller | None:
+    """The session's user as an OAuth issuer's token names it, if there is such a user."""
+    tier = await session.scalar(
+        select(Tier).join(User, User.tier == Tier.name).where(User.user_id == user_of(session))
+    )
+    if tier is None:
+        return None
+    return Caller(
+        user_id=user_of(session),
+        scopes=scopes,
+        token=f"oauth:{client}",
         tier=tier.name,
         calls_per_minute=tier.calls_per_minute,
     )

@@ -19,6 +19,18 @@ TIERS: tuple[TierName, ...] = get_args(TierName)
 OPERATOR = "operator"
 
 
+async def require_user(session: AsyncSession) -> User:
+    """The session's user.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    found = await session.scalar(select(User).where(User.user_id == user_of(session)))
+    if found is None:
+        raise NotFound(f"No user {user_of(session)} in this store.")
+    return found
+
+
 async def list_users(session: AsyncSession) -> Sequence[User]:
     """Every user, by number."""
     return (await session.scalars(select(User).order_by(User.user_id))).all()

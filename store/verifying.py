@@ -23,22 +23,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.audit import FIRST, entry_hash
 from store.columns import MONEY_DIGITS, rounded
 from store.database import Store, user_of
-from store.errors import NotFound
 from store.fixed import Row, WholeTrade, notes_of, row_hash, state_hash, whole_trades
 from store.guards import wrong_guard
 from store.models import Account, AuditEntry, Correction, Trade, User
 from store.pnl import PRECISION
+from store.users import require_user
+from store.verifying_content import Made, Wrong, check_content
 
 # The command that made a correction, and the number of the trade that it left.
 Explained: TypeAlias = tuple[str, int]
 
 EXPLAINING = ("correct_trade", "void_trade")
 AT_ONCE = 500  # Rows of a table in one statement.
-LAST = 2**63 - 1
-
-
-class Wrong(Exception):  # noqa: N818
-    """What was found first; the text names it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +71,7 @@ class _Claims:
     last_account: int | None = None
     ledger_version: int | None = None
     tier: str | None = None
+    made: Made = field(default_factory=Made)
     _noted: Counter[int] = field(default_factory=Counter)
 
     def add(self, entry: AuditEntry) -> None:
@@ -84,6 +81,7 @@ class _Claims:
             self.last_account = self.ledger_version = 0
         self.tier = result.get("tier", self.tier)
         self.last_account = account or self.last_account
+        self.made.add(entry, account, result.get("token"))
         if self.ledger_version is not None:
             self.ledger_version += number is not None or account is not None
         if number is None:
@@ -118,9 +116,7 @@ async def verify_user(store: Store, user_id: int, *, expected: Head | None = Non
     async with store.read(user_id) as session:
         try:
             with _readable("of the user"):
-                user = await session.scalar(select(User).where(User.user_id == user_id))
-            if user is None:
-                raise NotFound(f"No user {user_id} in this store.")
+                user = await require_user(session)
             await _verify(session, found, user, expected)
         except Wrong as wrong:
             found.wrong = str(wrong)
@@ -132,6 +128,7 @@ async def _verify(
 ) -> None:
     claims = await _chain(session, found, user, expected)
     await _check_counters(session, user, claims)
+    await check_content(session, claims.made)
     corrections = await _corrections(session, claims)
     ended = {
         row["number"]: "superseded" if row["replacement"] else "void"

@@ -21,6 +21,7 @@ from store.models import Account, User
 from store.recording import open_trade
 from store.schema import prepare
 from store.settings import Settings
+from store.users import put_tier
 from tests.conftest import settings_for
 from tests.ledger import read, record, trade
 from tests.postgres_server import Server
@@ -320,6 +321,26 @@ async def test_only_what_is_safe_is_tried_again_and_not_for_ever(
     with pytest.raises(Unavailable, match="away"):
         await patiently(fails, keyed=keyed)
     assert made == attempts
+
+
+async def test_a_recording_that_waited_for_a_change_of_tier_is_recorded(store: Store) -> None:
+    if store.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    waiting = asyncio.Event()
+
+    async def recorded() -> None:
+        waiting.set()
+        await account(store)
+
+    async with store.operate(1, write=True) as session:
+        await put_tier(session, "free")
+        task = asyncio.create_task(recorded())
+        await waiting.wait()
+        await asyncio.sleep(0.3)  # For its statement to reach the lock.
+    await task
+
+    async with store.read() as session:
+        assert await session.scalar(select(User.last_account)) == 1
 
 
 async def cut_others(database_url: str) -> None:

@@ -124,7 +124,7 @@ async def record_all_kinds(store: Store) -> None:
         await correct_trade(session, 1, said, reason="price", author="ann")
         await add_note(session, 2, "why did I do that", key="n")
         await void_trade(session, 3, reason="never happened")
-    async with store.operate() as session:
+    async with store.operate(write=True) as session:
         await put_tier(session, "free")
 
 
@@ -347,3 +347,16 @@ def test_the_declared_files_are_sorted_and_say_nothing_twice() -> None:
     for dialect in ("sqlite", "postgresql"):
         lines = declared(dialect)
         assert lines == sorted(set(lines))
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_triggers_that_are_off_for_everybody_are_named(settings: Settings) -> None:
+    async with connected(settings) as connection:
+        name = await connection.scalar(text("SELECT quote_ident(current_database())"))
+        await say(connection, [f"ALTER DATABASE {name} SET session_replication_role = replica"])
+    store = Store(settings)
+    async with store.read() as session:
+        wrong = await wrong_guard(session)
+    await store.close()
+
+    assert wrong == "missing or changed: setting session_replication_role origin"

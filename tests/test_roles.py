@@ -31,7 +31,7 @@ from store.calls import CallMade, keep_calls
 from store.cli import cli
 from store.connections import put_connection
 from store.corrections import void_trade
-from store.database import OPERATOR, ROLE, Store, open_connection
+from store.database import OPERATOR_ROLE, ROLE, Store, open_connection
 from store.errors import Unavailable
 from store.faults import state_of
 from store.guards import wrong_guard
@@ -262,7 +262,7 @@ FORBIDDEN = [
     " AS 'BEGIN RETURN NEW; END'",
     "SET LOCAL session_replication_role = replica",
     "CREATE TABLE mine (id int)",
-    f"GRANT {OPERATOR} TO {ROLE}",
+    f"GRANT {OPERATOR_ROLE} TO {ROLE}",
     f"ALTER ROLE {ROLE} BYPASSRLS",
     "CREATE ROLE mine",
 ]
@@ -280,7 +280,7 @@ async def test_what_the_login_may_not_take_is_not_taken_from_within(
     store: Store, place: Place
 ) -> None:
     """SET ROLE is measured by the login, not by the role of the transaction."""
-    logins = {"member": [OPERATOR, "postgres"], "superuser": []}
+    logins = {"member": [OPERATOR_ROLE, "postgres"], "superuser": []}
     for role in logins.get(place.kind, ["postgres"]):
         with pytest.raises(DBAPIError, match="permission denied to set role"):
             async with store.write(1) as session:
@@ -312,14 +312,15 @@ async def test_an_operator_sees_every_user_and_nobody_else_does(store: Store, pl
     if place.kind != "member":
         async with store.operate() as session:
             assert [user.user_id for user in await list_users(session)][:2] == [1, 2]
-            assert await session.scalar(text("SELECT current_user::text")) == OPERATOR
+            assert await session.scalar(text("SELECT current_user::text")) == OPERATOR_ROLE
             assert await session.scalar(text("SELECT count(*) FROM trades")) == 3
         return
     for arguments in OPERATING:
         result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
         assert result.exit_code == 5, arguments
         assert re.fullmatch(
-            f"trade-history: The database has no usable role {OPERATOR}: [^\n]+\n", result.output
+            f"trade-history: The database has no usable role {OPERATOR_ROLE}: [^\n]+\n",
+            result.output,
         )
 
 
@@ -341,7 +342,7 @@ async def test_an_operator_reads_and_changes_nothing_of_the_ledger(
     if place.kind == "member":
         pytest.skip("this login is no operator")
     with pytest.raises(DBAPIError, match="permission denied"):
-        async with store.operate() as session:
+        async with store.operate(write=True) as session:
             await session.execute(text(statement))
 
 
@@ -351,9 +352,9 @@ async def test_a_login_that_may_not_migrate_is_told_what_to_run(place: Place) ->
         pytest.skip("this login may migrate, or need not")
     assert re.fullmatch(
         r"This connection may not migrate \S+ \(permission denied [^)]*\)\. Let an administrator of"
-        rf" it run `CREATE ROLE {ROLE} NOLOGIN; CREATE ROLE {OPERATOR} NOLOGIN;"
-        rf" GRANT {ROLE}, {OPERATOR} TO plain; GRANT CREATE, USAGE ON SCHEMA public TO plain;"
-        rf" GRANT USAGE ON SCHEMA public TO {ROLE}, {OPERATOR}`, then migrate again\.",
+        rf" it run `CREATE ROLE {ROLE} NOLOGIN; CREATE ROLE {OPERATOR_ROLE} NOLOGIN;"
+        rf" GRANT {ROLE}, {OPERATOR_ROLE} TO plain; GRANT CREATE, USAGE ON SCHEMA public TO plain;"
+        rf" GRANT USAGE ON SCHEMA public TO {ROLE}, {OPERATOR_ROLE}`, then migrate again\.",
         place.refusal,
     ), place.refusal
 
@@ -395,14 +396,14 @@ async def test_only_what_is_missing_is_to_be_run(second: str, schema: str) -> No
         await upgrade(late)
     (statements,) = re.findall("`([^`]+)`", str(refused.value))
 
-    assert f'GRANT {ROLE}, {OPERATOR} TO "Late-comer"; ' in statements
+    assert f'GRANT {ROLE}, {OPERATOR_ROLE} TO "Late-comer"; ' in statements
     assert "CREATE ROLE" not in statements
     await run(second, statements)
     assert (await upgrade(late)).up_to_date
 
 
 async def test_a_ledger_of_another_role_is_migrated_by_that_role(second: str) -> None:
-    await run(second, f'GRANT {ROLE}, {OPERATOR} TO "Late-comer"')
+    await run(second, f'GRANT {ROLE}, {OPERATOR_ROLE} TO "Late-comer"')
     await run(second, 'GRANT CREATE ON SCHEMA public TO "Late-comer"')
     await upgrade(as_login("Late-comer", second))
     await run(second, "UPDATE alembic_version SET version_num = '0001'")

@@ -153,8 +153,8 @@ async def test_keys_are_listed_rotated_and_forgotten(
     assert kept == old
     assert rotated == f"Key {new} seals; 9 secrets were sealed again with it.\n"
     assert json.loads(await terminal.says("keys", "list", "--json")) == [
-        {"key": new, "current": True, "in_use": True},
-        {"key": old, "current": False, "in_use": False},
+        {"key": new, "current": True, "in_use": True, "missing": False},
+        {"key": old, "current": False, "in_use": False, "missing": False},
     ]
     assert await terminal.says("keys", "forget") == f"Kept: {new}.\n"
     assert load_keyring(settings).ids == (new,)
@@ -194,3 +194,23 @@ async def test_a_rotation_that_is_killed_again_and_again_loses_nothing(
     assert await terminal.says("keys", "forget") == f"Kept: {current}.\n"
     await require_all_open(store, load_keyring(settings))
     await require_recorded(store)
+
+
+async def test_what_a_lost_key_sealed_stops_no_rotation(
+    store: Store, settings: Settings, terminal: Terminal
+) -> None:
+    await seal_some(store, settings, 1)
+    (lost,) = load_keyring(settings).ids
+    (settings.data_folder() / "keys").unlink()
+    async with store.write(USERS[0]) as session:
+        keyring = load_keyring(settings)
+        await put_secret_setting(session, keyring, "later", SecretStr("one more"))
+
+    said = await terminal.says("keys", "rotate", code=6)
+
+    _new, before = load_keyring(settings).ids
+    assert "1 secrets were sealed again with it." in said
+    assert f"lacks their keys: what {lost} sealed." in said
+    listed = await terminal.says("keys", "list")
+    assert f"{lost}: missing, in use\n" in listed
+    assert f"{before}: opens, unused\n" in listed

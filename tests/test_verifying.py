@@ -37,13 +37,13 @@ from store.records import (
     TradeEntry,
 )
 from store.schema import add_user, connected, prepare
-from store.tokens import create_token
+from store.tokens import create_token, revoke_token
 from store.users import put_tier
 from store.verifying import Head, verify_database, verify_user
 from tests.conftest import in_own_loop, settings_for
 from tests.ledger import moment, read, record, trade
 from tests.postgres_server import Server
-from tests.tampering import Owner, owner_of
+from tests.tampering import Owner, alter, owner_of
 
 GENERIC = Path(__file__).parent / "importers" / "generic.csv"
 KEYRING = Keyring([MasterKey(bytes(32))])
@@ -123,7 +123,7 @@ async def fill_ledger(store: Store) -> None:
         await put_setting(session, "theme", "dark")
         await create_token(session, "laptop")
         await put_connection(session, KEYRING, "tradier", "live", SecretStr("canary"))  # 37 entries
-    async with store.operate() as session:
+    async with store.operate(write=True) as session:
         await put_tier(session, "pro")  # 38 entries
 
 
@@ -711,9 +711,9 @@ async def test_the_command_says_that_all_is_well_and_gives_the_head(ledger: Stor
 
 @pytest.mark.usefixtures("environment")
 async def test_the_command_names_what_is_wrong_and_exits_with_6(
-    owner: Owner, ledger: Store
+    ledger: Store, database_url: str
 ) -> None:
-    await owner.say("UPDATE trades SET ticker = 'X' WHERE user_id = 2 AND number = 1")
+    await alter(database_url, "UPDATE trades SET ticker = 'X' WHERE user_id = 2 AND number = 1")
 
     mine, both = await trade_history("verify"), await trade_history("verify", "--all")
 
@@ -787,3 +787,33 @@ async def test_what_was_recorded_before_users_and_accounts_were_on_the_record_is
 @pytest.mark.usefixtures("environment", "store")
 async def test_the_record_of_nobody_is_not_found() -> None:
     assert (await trade_history("audit", "--user", "99")).exit_code == 3
+
+
+CONTENT = {
+    "UPDATE accounts SET name = 'other'": "account 1 is not what was made",
+    "UPDATE accounts SET tolerance = 5000000": "account 1 is not what was made",
+    "UPDATE accounts SET zone = 'Nowhere/Else'": "account 1 is none that could be made",
+    "UPDATE api_tokens SET scopes = 'admin trades:read'": "token 1 is not what was made",
+    "UPDATE api_tokens SET expires_at = NULL": "token 2 is not what was made",
+    "UPDATE api_tokens SET revoked_at = NULL": "token 1 is not revoked as the audit tells",
+    f"UPDATE api_tokens SET secret_hash = '{'a' * 64}'": "token 1 is not what was made",
+    "DELETE FROM api_tokens": "token 1 is missing",
+    "UPDATE requests SET result = '{}'": "a caller's key is kept of a command that was never",
+}
+
+
+@pytest.mark.parametrize("statement", CONTENT)
+async def test_accounts_tokens_and_keys_are_what_the_audit_tells_of(
+    statement: str, store: Store, database_url: str
+) -> None:
+    await record(store, "2026-01-05 AAPL +10")
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    async with store.write() as session:
+        await create_token(session, "laptop", expires_at=later)
+        await revoke_token(session, 1)
+        await add_note(session, 1, "a note", key="one")
+    assert (await verify_user(store, 1)).wrong is None
+
+    await alter(database_url, statement)
+
+    assert CONTENT[statement] in str((await verify_user(store, 1)).wrong)

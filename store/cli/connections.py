@@ -5,14 +5,13 @@ import sys
 import click
 from pydantic import SecretStr
 
-from store.cli.terminal import as_json_option, run, say, say_list
-from store.cli.tokens import user_option
+from store.cli.terminal import as_json_option, run, say, say_list, user_option
 from store.connections import (
     BASE_URLS,
     BROKERS,
     ENVIRONMENTS,
     Broker,
-    Environment,
+    BrokerEnvironment,
     list_connections,
     put_connection,
     remove_connection,
@@ -35,7 +34,7 @@ def connections() -> None:
 @broker_argument
 @environment_option
 @user_option
-def set_(broker: Broker, environment: Environment, user: int | None) -> None:
+def set_(broker: Broker, environment: BrokerEnvironment, user: int | None) -> None:
     """Keep the token of BROKER, read from stdin or asked for."""
     if sys.stdin.isatty():
         token = SecretStr(click.prompt("Token", hide_input=True, err=True))
@@ -77,7 +76,7 @@ def list_(user: int | None, as_json: bool) -> None:
 @broker_argument
 @environment_option
 @user_option
-def remove(broker: Broker, environment: Environment, user: int | None) -> None:
+def remove(broker: Broker, environment: BrokerEnvironment, user: int | None) -> None:
     """Forget the token of BROKER."""
 
     async def removed(store: Store) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from store.cli.terminal import as_json_option, run, say, say_json
-from store.cli.tokens import user_option
+from store.audit_trail import questions, writes
+from store.cli.terminal import as_json_option, run, say, say_json, user_option
 from store.database import Store
-from store.recorded import questions, require_user, writes
-from store.users import list_users
+from store.users import list_users, require_user
 from store.verifying import Head, Verified, verify_database, verify_user
 
 WRONG = 6
@@ -57,7 +56,7 @@ def verify(
         found = [await verify_user(store, one, expected=expect) for one in asked]
         return await verify_database(store), found
 
-    wrong, found = run(verified)
+    wrong, found = run(verified, patient=True)
     say_verified(wrong, found, as_json)
     if wrong or any(one.wrong for one in found):
         ctx.exit(WRONG)
@@ -94,4 +93,4 @@ def audit(user: int | None, calls: bool) -> None:
             async for line in (questions if calls else writes)(session):
                 click.echo(json.dumps(line, ensure_ascii=True, default=str))
 
-    run(printed)
+    run(printed, patient=True)

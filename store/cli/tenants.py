@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from store.cli.terminal import as_json_option, run, say, say_json, say_list
-from store.cli.tokens import NUMBER
+from store.cli.terminal import NUMBER, as_json_option, run, say, say_json, say_list
 from store.database import Store
 from store.schema import add_user
 from store.users import (
@@ -74,7 +73,7 @@ def tier(user: int, tier: TierName) -> None:
     """Give USER another TIER; what is recorded beyond its limits stays."""
 
     async def put(store: Store) -> None:
-        async with store.operate(user) as session:
+        async with store.operate(user, write=True) as session:
             await put_tier(session, tier)
 
     run(put)
@@ -101,7 +100,7 @@ def tiers(
         raise click.UsageError("Name a tier and at least one limit, or neither.")
 
     async def listed(store: Store) -> list[dict[str, Any]]:
-        async with store.operate() as session:
+        async with store.operate(write=tier is not None) as session:
             found = {
                 one.name: {"calls_per_minute": one.calls_per_minute, "accounts": one.accounts,
                            "trades": one.trades}

@@ -78,14 +78,23 @@ def say_list(
         say(none)
 
 
+PATIENT_SECONDS = 600
+NUMBER = click.IntRange(1, 2**53)  # As far as programs of every kind count.
+user_option = click.option("--user", type=NUMBER, help="Whose; TRADE_HISTORY_USER_ID unless said.")
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
-def run(work: Callable[[Store], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Do `work` on the configured store, its schema made ready first."""
+def run(work: Callable[[Store], Coroutine[Any, Any, Answer]], *, patient: bool = False) -> Answer:
+    """Do `work` on the configured store, its schema made ready first.
+
+    `patient` is what reads all that is recorded: its statements may take minutes.
+    """
 
     async def on_store() -> Answer:
-        store = Store(load_settings())
+        settings = load_settings()
+        if patient:
+            settings = settings.model_copy(update={"statement_timeout_seconds": PATIENT_SECONDS})
+        store = Store(settings)
         try:
             await schema.prepare(store)
             return await work(store)

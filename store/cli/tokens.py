@@ -6,12 +6,17 @@ from typing import Any
 
 import click
 
-from store.cli.terminal import as_json_option, run, say, say_json, say_list
+from store.cli.terminal import (
+    NUMBER,
+    as_json_option,
+    run,
+    say,
+    say_json,
+    say_list,
+    user_option,
+)
 from store.database import Store
 from store.tokens import SCOPES, NewToken, create_token, list_tokens, revoke_token
-
-NUMBER = click.IntRange(1, 2**53)  # As far as programs of every kind count.
-user_option = click.option("--user", type=NUMBER, help="Whose; TRADE_HISTORY_USER_ID unless said.")
 
 
 @click.group()

@@ -21,8 +21,8 @@ from pydantic import (
     field_validator,
 )
 
-from store.records import visible
 from store.stats import Sums, measures
+from store.vocabulary import visible
 
 DEFINITIONS = "2"  # Version of what win, net P&L and the rest mean; see EVIDENCE in the docs.
 

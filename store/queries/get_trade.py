@@ -25,7 +25,7 @@ from store.queries.answer import (
 from store.queries.asking import moment_now
 from store.queries.filters import Filters, question
 from store.queries.nested import rows_of
-from store.records import visible
+from store.vocabulary import visible
 
 PATH = 60
 NOTES = 20

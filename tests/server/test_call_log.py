@@ -21,10 +21,10 @@ from sqlalchemy import insert, select, text
 from mcp_server.server import build
 from store import calls as call_log
 from store.accounts import AccountEntry, put_account
+from store.audit_trail import AT_ONCE
 from store.calls import CallLog, CallMade
 from store.database import ROLE, Store
 from store.models import ApiToken, Call
-from store.recorded import AT_ONCE
 from tests.conftest import settings_for
 from tests.ledger import record
 from tests.server.asking import answer_in

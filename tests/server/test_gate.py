@@ -729,3 +729,12 @@ async def test_it_stops_serving_when_a_wall_is_taken_away(
         await door.answer_as(1, counted)
 
     assert before == 0
+
+
+async def test_it_starts_where_the_name_of_the_database_is_not_known(tmp_path: Path) -> None:
+    url = "postgresql://me:canary@no-such-host.invalid/trades"
+    async with listening(HTTP, url, tmp_path, **ON) as running:
+        refused = await post(running, "th_1_1_" + "a" * 43)
+        assert "its host name is not known" in running.log.read_text()
+
+    assert refusal(refused) == AWAY

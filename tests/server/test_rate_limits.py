@@ -41,7 +41,7 @@ async def limited(
     trades: int | None = None,
 ) -> None:
     """Put the user into a tier of these limits."""
-    async with store.operate(user_id) as session:
+    async with store.operate(user_id, write=True) as session:
         await set_limits(session, tier, calls_per_minute=calls, accounts=accounts, trades=trades)
         await put_tier(session, tier)
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 from mcp import Client
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcp_server.door import Door
 from mcp_server.server import build
 from store.database import Store
+from store.errors import Unavailable
 from tests.conftest import settings_for
 from tests.postgres_server import Server
 from tests.server.asking import answer_in, text_in
@@ -55,6 +58,22 @@ async def test_it_says_how_long_the_database_has_been_away(
 
     assert text_in(first).endswith("writable.")
     assert text_in(second).endswith("writable. This has lasted for 75 s.")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_store_that_is_slow_is_not_said_to_be_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(store)
+
+    async def slow(_session: AsyncSession) -> None:
+        raise Unavailable("It took too long.", away=False)
+
+    for by in (0, 75):
+        monkeypatch.setattr("mcp_server.door.time.monotonic", later(by=by))
+        with pytest.raises(Unavailable) as refused:
+            await door.answer(slow)
+        assert str(refused.value) == "It took too long."
 
 
 async def test_calls_that_meet_an_unready_store_at_once_are_all_answered(tmp_path: Path) -> None:

@@ -7,20 +7,9 @@ from sqlalchemy import inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
-from store.errors import NotFound
-from store.models import AuditEntry, Base, Call, User
+from store.models import AuditEntry, Base, Call
 
 AT_ONCE = 1_000
-
-
-async def require_user(session: AsyncSession) -> None:
-    """
-    Raises:
-        NotFound: the session's user is none of this store.
-    """
-    mine = User.user_id == user_of(session)
-    if await session.scalar(select(User.user_id).where(mine)) is None:
-        raise NotFound(f"No user {user_of(session)} in this store.")
 
 
 async def writes(session: AsyncSession) -> AsyncIterator[dict[str, Any]]:
