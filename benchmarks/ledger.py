@@ -42,6 +42,7 @@ def users(count: int, trades: int) -> Iterator[Row]:
             "last_trade": -(-trades // count),
             "last_audit": 0,
             "ledger_version": 1,
+            "tier": "pro",
         }
 
 
