@@ -75,8 +75,11 @@ def import_(
 
 async def imported(store: Store, file: ImportFile, *, take_good: bool) -> ImportResult:
     with progress_of(file) as progress:
-        async with store.write() as session:
-            return await import_file(session, file, take_good=take_good, progress=progress)
+        # Every trade of a file has a key, so that a broken connection may be made good.
+        return await store.record(
+            lambda session: import_file(session, file, take_good=take_good, progress=progress),
+            keyed=True,
+        )
 
 
 @contextmanager
