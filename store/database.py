@@ -10,8 +10,10 @@ identity is the predicate that every statement carries.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -33,7 +35,7 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 
 ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
-BUSY_SECONDS = 30  # For another program that writes to the same SQLite file.
+BUSY_SECONDS = 120  # For another program that writes to the same SQLite file: an import.
 POOL_SECONDS = 10  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
@@ -189,9 +191,23 @@ def create_engine(settings: Settings) -> AsyncEngine:
         pool_use_lifo=True,
         hide_parameters=True,
     )
+    if database.path is not None:
+        event.listen(engine.sync_engine, "do_connect", _private(database.path))
     if database.dialect == "sqlite":
         event.listen(engine.sync_engine, "connect", _pragmas)
     return engine
+
+
+def _private(path: Path) -> Callable[..., None]:
+    """Make a file that is not there yet for its owner's eyes only; what SQLite puts beside it
+    gets the same mode."""
+
+    def make(*_connecting: Any) -> None:
+        # What cannot be made is said by SQLite, which opens it next.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+    return make
 
 
 def _pragmas(connection: Any, _record: Any) -> None:

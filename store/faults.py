@@ -78,7 +78,7 @@ def unreachable(error: BaseException, database: Database) -> Unavailable:
     elif isinstance(cause, socket.gaierror):
         reason = "its host name is not known; check DATABASE_URL, and the network"
         passing = cause.errno == socket.EAI_AGAIN
-    elif isinstance(cause, ssl.SSLError):
+    elif isinstance(cause, ssl.SSLError) or "rejected SSL" in str(cause):
         reason = "it does not agree to the encryption asked for; check sslmode in DATABASE_URL"
     else:
         reason = "it does not answer; check that it runs and that host and port are right"
@@ -95,7 +95,10 @@ def _file_problem(cause: BaseException) -> str:
         return "the file cannot be written; check the rights of the file and its folder"
     if "full" in str(cause):
         return "its disk is full; free some space"
-    return "the file cannot be opened; check that its folder exists and is writable"
+    return (
+        "the file cannot be opened; check that its folder exists and is writable, and that its"
+        " disk has space left"
+    )
 
 
 def fault(error: BaseException, database: Database) -> Unavailable | None:

@@ -55,7 +55,10 @@ POSTGRESQL = """
             || CASE WHEN relforcerowsecurity THEN ', forced' ELSE '' END, NULL
         FROM here WHERE relkind IN ('r', 'p')
     UNION ALL
-    SELECT 'view ' || relname || ' ' || coalesce(array_to_string(reloptions, ' '), ''), NULL
+    SELECT 'view ' || relname || ' ' || coalesce(array_to_string(reloptions, ' '), '') || ' '
+            -- Older servers say the table's name before each column.
+            || regexp_replace(pg_get_viewdef(oid), '\\m(trades|legs|fills|snapshots)\\.', '', 'g'),
+            NULL
         FROM here WHERE relkind = 'v'
     UNION ALL
     SELECT 'grant ' || privilege_type || CASE WHEN is_grantable THEN ' [and to grant it]' ELSE ''
@@ -86,6 +89,8 @@ POSTGRESQL = """
 """
 SQLITE = """
     SELECT 'trigger ' || sql, lower(tbl_name) FROM sqlite_master WHERE type = 'trigger'
+    UNION ALL
+    SELECT 'view ' || sql, NULL FROM sqlite_master WHERE type = 'view'
     UNION ALL
     SELECT 'table ' || name || CASE strict WHEN 1 THEN ' strict' ELSE '' END
             || CASE wr WHEN 1 THEN ', no rowid' ELSE '' END, NULL

@@ -147,15 +147,7 @@ async def downgrade(settings: Settings, revision: str) -> SchemaStatus:
 async def status(settings: Settings) -> SchemaStatus:
     """Where the database's schema stands; changes nothing."""
 
-    def current(connection: Connection) -> str | None:
-        return MigrationContext.configure(connection).get_current_revision()
-
-    engine = create_engine(settings)
-    try:
-        async with open_connection(engine, settings.database()) as connection:
-            found = await connection.run_sync(current)
-    finally:
-        await engine.dispose()
+    found = await _current(settings) if is_there(settings) else None
     head = ScriptDirectory.from_config(config()).get_current_head()
     return SchemaStatus(
         database=settings.database().name,
@@ -163,6 +155,24 @@ async def status(settings: Settings) -> SchemaStatus:
         head=head or "base",
         known=found is None or found in _revisions(),
     )
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether there is anything to connect to: a file would be made by connecting."""
+    path = settings.database().path
+    return path is None or path.exists()
+
+
+async def _current(settings: Settings) -> str | None:
+    def current(connection: Connection) -> str | None:
+        return MigrationContext.configure(connection).get_current_revision()
+
+    engine = create_engine(settings)
+    try:
+        async with open_connection(engine, settings.database()) as connection:
+            return await connection.run_sync(current)
+    finally:
+        await engine.dispose()
 
 
 async def prepare(store: Store) -> None:

@@ -55,6 +55,7 @@ class Verified:
     user_id: int
     entries: int = 0
     trades: int = 0
+    open_trades: int = 0  # Of them; what is open may change, and is not held against anything.
     head: Head | None = None
     wrong: str | None = None
 
@@ -146,6 +147,7 @@ async def _verify(
         closed = [trade.row["net_pnl"] for trade in trades if trade.row["status"] == "closed"]
         count, net = count + len(closed), net + sum(closed)
         found.trades += len(trades)
+        found.open_trades += sum(trade.row["status"] == "open" for trade in trades)
     for number, _ in claims.notes:
         raise Wrong(f"a note of trade {number} is missing")
     await _check_sums(session, count, net)

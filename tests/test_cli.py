@@ -168,3 +168,23 @@ def test_the_module_is_the_same_command_line() -> None:
 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "353.05" in ran.stdout
+
+
+@pytest.mark.parametrize("command", ["verify", "audit"])
+def test_a_ledger_that_is_not_there_is_not_found_and_not_made(command: str, database: Path) -> None:
+    result = trade_history(command)
+
+    assert result.exit_code == 3
+    assert "There is no ledger at sqlite:///" in result.stderr
+    assert not database.exists()
+
+
+def test_to_ask_where_the_schema_stands_makes_nothing(database: Path) -> None:
+    assert "not there yet" in trade_history("status").stdout
+    assert not database.exists()
+
+
+def test_a_new_file_is_for_its_owners_eyes_only(database: Path) -> None:
+    trade_history("migrate")
+
+    assert database.stat().st_mode & 0o777 == 0o600

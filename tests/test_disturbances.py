@@ -63,7 +63,7 @@ async def trades(store: Store) -> int:
         ({"database": "nowhere"}, "the database does not exist; create it or check DATABASE_URL."),
         ({"host": "nowhere.invalid"}, "its host name is not known; check DATABASE_URL, and"),
         ({"port": "free"}, "it does not answer; check that it runs and that host and port are"),
-        ({"sslmode": "require"}, "it does not answer"),
+        ({"sslmode": "require"}, "it does not agree to the encryption asked for; check sslmode"),
     ],
 )
 async def test_each_way_to_miss_a_server_has_its_sentence(
@@ -74,7 +74,7 @@ async def test_each_way_to_miss_a_server_has_its_sentence(
         "database": "postgres", **change,
     }  # fmt: skip
     if "user" not in change and "password" not in change:
-        url = server.url(said["database"])
+        url = server.direct(server.url(said["database"]))
     else:
         url = f"postgresql://{said['user']}:canary@{said['host']}:{said['port']}/postgres"
     if "host" in change:
@@ -184,10 +184,10 @@ async def test_a_statement_that_takes_too_long_is_stopped_in_the_database(
 
 
 async def test_a_question_that_nobody_waits_for_is_stopped_in_the_database(
-    store: Store, database_url: str
+    store: Store, direct_url: str
 ) -> None:
     """The only connection is free again long before the statement would have ended."""
-    settings = settings_for(database_url).model_copy(
+    settings = settings_for(direct_url).model_copy(
         update={"pool_size": 1, "statement_timeout_seconds": 600}
     )
     lonely = Store(settings)
@@ -202,7 +202,7 @@ async def test_a_question_that_nobody_waits_for_is_stopped_in_the_database(
     async with asyncio.timeout(20):
         assert await trades(lonely) == 0
     if store.database.dialect == "postgresql":
-        connection = await asyncpg.connect(database_url)
+        connection = await asyncpg.connect(direct_url)
         running = "SELECT count(*) FROM pg_stat_activity WHERE query = $1 AND state = 'active'"
         assert await connection.fetchval(running, ENDLESS["postgresql"]) == 0
         await connection.close()

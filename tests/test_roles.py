@@ -303,7 +303,7 @@ OPERATING = (
     ("verify", "--all"),
     ("keys", "list"),
     ("keys", "rotate"),
-    ("keys", "forget"),
+    ("keys", "forget", "--yes"),
 )
 
 

@@ -156,7 +156,7 @@ async def test_keys_are_listed_rotated_and_forgotten(
         {"key": new, "current": True, "in_use": True, "missing": False},
         {"key": old, "current": False, "in_use": False, "missing": False},
     ]
-    assert await terminal.says("keys", "forget") == f"Kept: {new}.\n"
+    assert await terminal.says("keys", "forget", "--yes") == f"Kept: {new}.\n"
     assert load_keyring(settings).ids == (new,)
     assert (settings.data_folder() / "keys").stat().st_mode & 0o077 == 0
 
@@ -168,7 +168,7 @@ async def test_a_key_that_still_seals_something_is_not_forgotten(
     new, old = rotate_file(settings).ids
 
     assert await terminal.says("keys", "list") == f"{new}: seals, unused\n{old}: opens, in use\n"
-    assert await terminal.says("keys", "forget") == f"Kept: {new}, {old}.\n"
+    assert await terminal.says("keys", "forget", "--yes") == f"Kept: {new}, {old}.\n"
     # Begun before: it goes on with the key that is there.
     assert f"Key {new} seals; 6 secrets" in await terminal.says("keys", "rotate")
 
@@ -191,7 +191,7 @@ async def test_a_rotation_that_is_killed_again_and_again_loses_nothing(
     await terminal.says("keys", "rotate")
     current = load_keyring(settings).current.id
     assert await used_key_ids(store) == {current}
-    assert await terminal.says("keys", "forget") == f"Kept: {current}.\n"
+    assert await terminal.says("keys", "forget", "--yes") == f"Kept: {current}.\n"
     await require_all_open(store, load_keyring(settings))
     await require_recorded(store)
 

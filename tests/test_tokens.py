@@ -275,7 +275,7 @@ async def test_the_audit_names_the_token_that_a_write_was_made_for(store: Store)
 
 @pytest.fixture(params=["ours", "raw"])
 async def client(
-    request: pytest.FixtureRequest, store: Store, database_url: str
+    request: pytest.FixtureRequest, store: Store, direct_url: str
 ) -> AsyncIterator[Any]:
     """Says a statement to the database itself: as the application's role, or as whoever owns
     the file or the tables. The store has token 1, which is open, and 2, which is revoked."""
@@ -284,7 +284,7 @@ async def client(
     async with store.write() as session:
         await revoke_token(session, 2)
     if store.database.dialect == "sqlite":
-        connection = sqlite3.connect(database_url.removeprefix("sqlite:///"))
+        connection = sqlite3.connect(direct_url.removeprefix("sqlite:///"))
         for pragma in ("foreign_keys", "recursive_triggers"):
             connection.execute(f"PRAGMA {pragma} = {'ON' if request.param == 'ours' else 'OFF'}")
 
@@ -295,7 +295,7 @@ async def client(
         yield say
         connection.close()
         return
-    postgres = await asyncpg.connect(database_url)
+    postgres = await asyncpg.connect(direct_url)
 
     async def say_(statement: str) -> None:
         async with postgres.transaction():

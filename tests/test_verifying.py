@@ -702,9 +702,15 @@ async def test_the_command_says_that_all_is_well_and_gives_the_head(ledger: Stor
     head = (await verify_user(ledger, 1)).head
     result = await trade_history("verify")
 
+    async with ledger.read() as session:
+        still_open = await session.scalar(
+            text("SELECT count(*) FROM trades WHERE user_id = 1 AND status = 'open'")
+        )
+    assert still_open
     assert result.exit_code == 0
     assert result.stdout == (
-        f"User 1: {ENTRIES} entries and {TRADES} trades are as they were recorded; head {head}\n"
+        f"User 1: {ENTRIES} entries and {TRADES - still_open} trades are as they were recorded;"
+        f" {still_open} more are open; head {head}\n"
     )
     assert (await trade_history("verify", "--expect", str(head))).exit_code == 0
 

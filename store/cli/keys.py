@@ -67,9 +67,18 @@ def rotate(ctx: click.Context) -> None:
 
 
 @keys.command()
-def forget() -> None:
-    """Drop the keys of the key file that seal nothing any more, once every server knows the new
-    one: a server reads the file whenever it seals."""
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+def forget(yes: bool) -> None:
+    """Drop the keys of the key file that seal nothing in this database any more.
+
+    What another database or a backup holds, sealed with them, nobody opens again.
+    """
+    if not yes:
+        click.confirm(
+            "Does no other database, and no backup, need the older keys of this machine?",
+            abort=True,
+            err=True,
+        )
 
     async def forgotten(store: Store) -> Keyring:
         return forget_old(store.settings, await used_key_ids(store))

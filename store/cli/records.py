@@ -66,6 +66,7 @@ def say_verified(wrong: str | None, found: Sequence[Verified], as_json: bool) ->
     if as_json:
         users = [
             {"user": one.user_id, "entries": one.entries, "trades": one.trades,
+             "open_trades": one.open_trades,
              "head": one.head and str(one.head), "wrong": one.wrong}
             for one in found
         ]  # fmt: skip
@@ -77,8 +78,10 @@ def say_verified(wrong: str | None, found: Sequence[Verified], as_json: bool) ->
         if one.wrong:
             say(f"WRONG: of user {one.user_id}, {one.wrong}")
         else:
-            say(f"User {one.user_id}: {one.entries} entries and {one.trades} trades are as they"
-                f" were recorded; head {one.head}")  # fmt: skip
+            open_ones = f"; {one.open_trades} more are open" if one.open_trades else ""
+            say(f"User {one.user_id}: {one.entries} entries and"
+                f" {one.trades - one.open_trades} trades are as they were recorded{open_ones};"
+                f" head {one.head}")  # fmt: skip
 
 
 @click.command()

@@ -15,7 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from store import schema
 from store.database import Store
 from store.errors import Conflict, Invalid, NotFound, Refused, StoreError, Unavailable
-from store.settings import load_settings
+from store.settings import Settings, load_settings
 
 Answer = TypeVar("Answer")
 
@@ -87,12 +87,14 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in
 def run(work: Callable[[Store], Coroutine[Any, Any, Answer]], *, patient: bool = False) -> Answer:
     """Do `work` on the configured store, its schema made ready first.
 
-    `patient` is what reads all that is recorded: its statements may take minutes.
+    `patient` is what reads all that is recorded: its statements may take minutes, and a ledger
+    that is not there is none to make.
     """
 
     async def on_store() -> Answer:
         settings = load_settings()
         if patient:
+            require_there(settings)
             settings = settings.model_copy(update={"statement_timeout_seconds": PATIENT_SECONDS})
         store = Store(settings)
         try:
@@ -102,3 +104,8 @@ def run(work: Callable[[Store], Coroutine[Any, Any, Answer]], *, patient: bool =
             await store.close()
 
     return asyncio.run(on_store())
+
+
+def require_there(settings: Settings) -> None:
+    if not schema.is_there(settings):
+        raise NotFound(f"There is no ledger at {settings.database().name}.")

@@ -56,8 +56,8 @@ async def test_it_says_how_long_the_database_has_been_away(
         second = await client.call_tool("get_overview", {})
     await store.close()
 
-    assert text_in(first).endswith("writable.")
-    assert text_in(second).endswith("writable. This has lasted for 75 s.")
+    assert text_in(first).endswith("space left.")
+    assert text_in(second).endswith("space left. This has lasted for 75 s.")
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
