@@ -59,8 +59,8 @@ class Door:
         except Unavailable as error:
             if not error.away:
                 raise
-            error.args = (f"{error}{self._for_how_long()}",)
-            raise
+            # A new one: who waited for the same attempt shares its error.
+            raise type(error)(f"{error}{self._for_how_long()}", again=error.again) from None
         self._down_since = None
         return result
 

@@ -60,6 +60,19 @@ async def test_it_says_how_long_the_database_has_been_away(
     assert text_in(second).endswith("space left. This has lasted for 75 s.")
 
 
+async def test_all_who_meet_it_away_are_told_once_for_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(settings_for(f"sqlite:///{tmp_path}"))
+    async with Client(build(store)) as client:
+        await client.call_tool("get_overview", {})
+        monkeypatch.setattr("mcp_server.door.time.monotonic", later(by=75))
+        answers = await asyncio.gather(*(client.call_tool("get_overview", {}) for _ in range(5)))
+    await store.close()
+
+    assert {text_in(answer).count("This has lasted for 75 s.") for answer in answers} == {1}
+
+
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_a_store_that_is_slow_is_not_said_to_be_away(
     store: Store, monkeypatch: pytest.MonkeyPatch
