@@ -11,7 +11,7 @@ from store.database import user_of
 from store.errors import Conflict, Invalid
 from store.fixed import correction_hash, state_hash
 from store.models import Correction
-from store.recording import end_trade, locked_hash, require_trade, write_trade
+from store.recording import end_trade, fixed_hash, require_trade, write_trade
 from store.records import TradeEntry
 
 
@@ -92,7 +92,7 @@ async def _finish(
     session: AsyncSession, command: Command, corrected: int, recorded: Recorded
 ) -> Recorded:
     state = state_hash(
-        trade=await locked_hash(session, recorded),
+        trade=await fixed_hash(session, recorded, opening=True),
         correction=await correction_hash(session, corrected),
     )
     return await finish(session, command, recorded, state=state)

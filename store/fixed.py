@@ -22,6 +22,15 @@ from store.models import Base, Condition, Correction, Fill, Leg, Note, Snapshot,
 Row: TypeAlias = Mapping[str, Any]
 
 PARTS = (Leg, Fill, Condition, Snapshot)
+SUPPOSED = (
+    "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma", "theta", "vega",
+    "iv", "stop_order_id", "target_order_id",
+)  # fmt: skip
+# What was known at entry is fixed from then on, though the trade is open still.
+AT_ENTRY = (
+    "user_id", "number", "account_id", "mode", "currency", "ticker", "strategy", "source",
+    "recorded_at", *SUPPOSED,
+)  # fmt: skip
 
 
 def content_hash(content: Any) -> str:
@@ -51,6 +60,19 @@ class WholeTrade:
         parts = {table: [_said(row) for row in rows] for table, rows in self.parts.items()}
         return content_hash({"trade": said, **parts})
 
+    @property
+    def supposes(self) -> bool:
+        """Whether anything was thought of at entry: a score, a stop, a condition ..."""
+        thought = any(self.row[name] is not None for name in SUPPOSED)
+        return thought or bool(self.parts.get("conditions"))
+
+    @property
+    def entry_hash(self) -> str:
+        """Of what was said at entry: what is not worked out from fills, and the conditions."""
+        said = {name: value for name, value in _said(self.row).items() if name in AT_ENTRY}
+        conditions = [_said(row) for row in self.parts.get("conditions", ())]
+        return content_hash({"entry": said, "conditions": conditions})
+
 
 async def whole_trades(session: AsyncSession, first: int, last: int) -> list[WholeTrade]:
     """The trades from number `first` to `last`, by number."""
@@ -66,10 +88,10 @@ async def whole_trades(session: AsyncSession, first: int, last: int) -> list[Who
     return [WholeTrade(row, parts[row["number"]]) for row in found]
 
 
-async def trade_hash(session: AsyncSession, number: int) -> str:
-    """Of one trade with all its parts."""
+async def whole_trade(session: AsyncSession, number: int) -> WholeTrade:
+    """One trade with all its parts."""
     (trade,) = await whole_trades(session, number, number)
-    return trade.hash
+    return trade
 
 
 async def correction_hash(session: AsyncSession, number: int) -> str:

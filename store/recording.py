@@ -33,7 +33,7 @@ from store.derived import (
     trade_result,
 )
 from store.errors import Conflict, Invalid, NotFound
-from store.fixed import note_row, row_hash, state_hash, trade_hash
+from store.fixed import note_row, row_hash, state_hash, whole_trade
 from store.models import Account, Condition, Fill, Note, Snapshot, Strategy, Trade
 from store.models import Leg as LegRow
 from store.records import (
@@ -76,7 +76,7 @@ async def open_trade(
     number = command.next_trade()
     derived = await write_trade(session, command, account, entry, number)
     await end_trade(session, number, _external(entry) | derived)
-    return await _finish(session, command, Recorded(number, derived["status"]))
+    return await _finish(session, command, Recorded(number, derived["status"]), opening=True)
 
 
 async def add_fill(
@@ -323,15 +323,21 @@ async def open_trade_of(session: AsyncSession, number: int) -> tuple[Trade, list
     return trade, await _legs_of(session, number)
 
 
-async def locked_hash(session: AsyncSession, recorded: Recorded) -> str | None:
-    """The hash of the trade that a command locked; None if it is open."""
-    if recorded.status == "open":
+async def fixed_hash(
+    session: AsyncSession, recorded: Recorded, *, opening: bool = False
+) -> str | None:
+    """The hash of what a command fixed of its trade: all of it once it is locked; where it is
+    open, and this is the command that opened it, what was known at entry."""
+    if recorded.status == "open" and not opening:
         return None
-    return await trade_hash(session, recorded.number)
+    trade = await whole_trade(session, recorded.number)
+    return trade.entry_hash if recorded.status == "open" else trade.hash
 
 
-async def _finish(session: AsyncSession, command: Command, recorded: Recorded) -> Recorded:
-    state = state_hash(trade=await locked_hash(session, recorded))
+async def _finish(
+    session: AsyncSession, command: Command, recorded: Recorded, *, opening: bool = False
+) -> Recorded:
+    state = state_hash(trade=await fixed_hash(session, recorded, opening=opening))
     return await finish(session, command, recorded, state=state)
 
 

@@ -55,7 +55,7 @@ class Verified:
     user_id: int
     entries: int = 0
     trades: int = 0
-    open_trades: int = 0  # Of them; what is open may change, and is not held against anything.
+    open_trades: int = 0  # Of them; what was known at their entry is verified, no more.
     head: Head | None = None
     wrong: str | None = None
 
@@ -72,6 +72,7 @@ class _Claims:
     last_account: int | None = None
     ledger_version: int | None = None
     tier: str | None = None
+    flipped: set[int] = field(default_factory=set)  # Trades that a fill through zero opened.
     made: Made = field(default_factory=Made)
     _noted: Counter[int] = field(default_factory=Counter)
 
@@ -87,11 +88,13 @@ class _Claims:
             self.ledger_version += number is not None or account is not None
         if number is None:
             return
-        self.last_trade = max(self.last_trade, number, result.get("next_number") or 0)
+        if rest := result.get("next_number"):
+            self.flipped.add(rest)
+        self.last_trade = max(self.last_trade, number, rest or 0)
         if entry.command == "add_note":
             self._noted[number] += 1
             self.notes[number, self._noted[number]] = entry
-        elif result["status"] != "open" or entry.command in EXPLAINING:
+        elif result["status"] != "open" or entry.command in (*EXPLAINING, "open_trade"):
             self.states.setdefault(number, []).append((entry, result))
 
 
@@ -223,6 +226,8 @@ def _check_trade(
     expected = ended or ("closed" if locked else "open")
     if status != expected:
         raise Wrong(f"trade {number} is {status}, by the record it is {expected}")
+    if number in claims.flipped and trade.supposes:
+        raise Wrong(f"trade {number} began with a fill through zero, and more is said of its entry")
     for entry, result in claimed:
         _check_state(trade, entry, result, corrections)
     if status in ("closed", "superseded") or trade.row["net_pnl"] is not None:
@@ -238,7 +243,7 @@ def _check_state(
     number = trade.row["number"]
     correction = corrections.get((entry.command, number))
     now = state_hash(
-        trade=trade.hash if result["status"] != "open" else None,
+        trade=trade.hash if result["status"] != "open" else trade.entry_hash,
         correction=row_hash(correction) if correction else None,
     )
     if now != entry.state_hash:

@@ -278,6 +278,20 @@ async def test_the_hash_of_a_locked_trade_follows_from_its_rows(
         assert await state_of(owner, command, number=number) == expected, number
 
 
+KNOWN_AT_ENTRY = """user_id number account_id mode currency ticker strategy stop_loss take_profit
+    scanner_score ai_score delta gamma theta vega iv stop_order_id target_order_id source
+    recorded_at"""
+
+
+async def entry_hash(owner: Owner, number: int) -> str:
+    """The second method, for a trade that is open: from its raw rows."""
+    (row,) = await owner.rows("trades", f"{MINE} AND number = {number}")
+    said = {name: text for name, text in plain(row, "trades").items()
+            if name in KNOWN_AT_ENTRY.split()}  # fmt: skip
+    conditions = await owner.rows("conditions", f"{MINE} AND trade_number = {number}")
+    return hash_of({"entry": said, "conditions": [plain(one, "conditions") for one in conditions]})
+
+
 async def test_the_hash_of_a_correction_covers_the_trade_and_the_reason(
     owner: Owner, ledger: Store
 ) -> None:
@@ -290,9 +304,11 @@ async def test_the_hash_of_a_correction_covers_the_trade_and_the_reason(
 
     assert await state_of(owner, "correct_trade", number=11) == hash_of(corrected)
     assert await state_of(owner, "void_trade", number=14) == hash_of(voided)
-    # The restatement is still open: only the reason is fixed.
-    reopened = hash_of({"correction": await correction_hash(owner, 3)})
-    assert await state_of(owner, "correct_trade", number=13) == reopened
+    # The restatement is still open: the reason is fixed, and what was known at entry.
+    reopened = {
+        "trade": await entry_hash(owner, 13), "correction": await correction_hash(owner, 3)
+    }  # fmt: skip
+    assert await state_of(owner, "correct_trade", number=13) == hash_of(reopened)
 
 
 async def test_the_hash_of_a_note_follows_from_its_row(owner: Owner, ledger: Store) -> None:
@@ -580,15 +596,38 @@ async def test_a_value_that_no_program_of_ours_wrote_is_named_not_a_crash(
     assert await wrong_after(owner, ledger, f"UPDATE {table} SET {column} = 'soon'") == said
 
 
-async def test_an_open_trade_may_change(owner: Owner, ledger: Store) -> None:
+async def test_an_open_trade_may_grow(owner: Owner, ledger: Store) -> None:
     wrong = await wrong_after(
         owner, ledger,
-        f"UPDATE trades SET stop_loss = 1 WHERE {MINE} AND number IN (6, 13)",
+        f"UPDATE trades SET quantity = 1 WHERE {MINE} AND number IN (6, 13)",
         f"UPDATE fills SET price = 1 WHERE {MINE} AND trade_number = 6",
         f"DELETE FROM snapshots WHERE {MINE} AND trade_number = 6",
     )  # fmt: skip
 
     assert wrong is None
+
+
+OPEN_ONES = {
+    6: "trade 6 began with a fill through zero, and more is said of its entry",
+    13: "trade 13 or its correction is not what audit entry 26 (correct_trade) locked",
+    16: "trade 16 is not what audit entry 39 (open_trade) locked",
+}
+
+
+@pytest.mark.parametrize("number", OPEN_ONES)
+@pytest.mark.parametrize("statement", [
+    "UPDATE trades SET scanner_score = 9500000000 WHERE user_id = 1 AND number = {}",
+    "UPDATE trades SET stop_loss = 1 WHERE user_id = 1 AND number = {}",
+    "INSERT INTO conditions VALUES (1, {}, 'regime', 'hindsight', NULL)",
+])  # fmt: skip
+async def test_what_was_known_at_entry_may_not_change_though_the_trade_is_open(
+    owner: Owner, ledger: Store, statement: str, number: int
+) -> None:
+    await record(ledger, "2026-01-07 AAPL open condition vix=18.5 scanner 70")  # 16
+
+    wrong = await wrong_after(owner, ledger, statement.format(number))
+
+    assert wrong == OPEN_ONES[number]
 
 
 async def test_what_is_wrong_with_another_user_is_not_mine(owner: Owner, ledger: Store) -> None:
