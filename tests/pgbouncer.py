@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.postgres_server import (
+    PAST_POOLER,
     READY_WITHIN_SECONDS,
     Server,
     free_port,
@@ -50,7 +51,9 @@ def behind_pgbouncer(server: Server) -> Iterator[Server]:
     if not program:
         yield server
         return
-    pooled = replace(server, pooler_port=free_port())
+    port = free_port()
+    pooled = replace(server, pooler_port=port)
+    PAST_POOLER[port] = server.port
     log = server.log.with_name("pgbouncer.log")
     process = start(Path(program), pooled, log)
     try:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -36,6 +36,9 @@ DISPOSABLE = {
     "max_wal_size": "4GB",  # No checkpoint in the middle of a test.
 }
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+
+
+PAST_POOLER: dict[int | None, int] = {}  # The server's port by its pooler's.
 
 
 class NoPostgres(Exception):  # noqa: N818
@@ -89,6 +92,17 @@ class Server:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+
+async def connect(url: str) -> Any:
+    """The driver itself, past a pooler: for what a session remembers, and what an owner does."""
+    parts = urlsplit(url)
+    port = PAST_POOLER.get(parts.port)
+    if port is not None:
+        url = urlunsplit(
+            parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{port}"), query="")
+        )
+    return await asyncpg.connect(url)
 
 
 def quoted(identifier: str) -> str:

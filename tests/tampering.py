@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from store.models import Base
+from tests.postgres_server import connect
 
 TABLES = [table.name for table in Base.metadata.sorted_tables]
 CHECKS = """
@@ -101,7 +100,7 @@ async def owner_of(database_url: str) -> AsyncIterator[Owner]:
         yield Owner(raw)
         raw.close()
         return
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url)
     for (statement,) in await connection.fetch(CHECKS):
         await connection.execute(statement)
     await connection.execute("SET session_replication_role = replica")
@@ -115,7 +114,7 @@ async def alter(database_url: str, *statements: str) -> None:
         async with owner_of(database_url) as owner:
             await owner.say(*statements)
         return
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url)
     await connection.execute("SET session_replication_role = replica")
     await connection.execute(";".join(statements))
     await connection.close()

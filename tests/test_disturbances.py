@@ -24,7 +24,7 @@ from store.settings import Settings
 from store.users import put_tier
 from tests.conftest import settings_for
 from tests.ledger import read, record, trade
-from tests.postgres_server import Server
+from tests.postgres_server import Server, connect
 from tests.server.running import free_port
 
 ENTRY = trade({"account": "main", **read("2026-01-05 AAPL +10")})
@@ -344,7 +344,7 @@ async def test_a_recording_that_waited_for_a_change_of_tier_is_recorded(store: S
 
 
 async def cut_others(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url)
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"

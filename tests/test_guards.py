@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -27,7 +26,7 @@ from store.users import put_tier
 from store.verifying import verify_user
 from tests.conftest import settings_for
 from tests.ledger import read, record, trade
-from tests.postgres_server import Server, quoted
+from tests.postgres_server import Server, connect, quoted
 
 
 async def found_in(settings: Settings) -> tuple[list[str], str | None]:
@@ -304,7 +303,7 @@ async def test_a_trigger_of_others_on_our_tables_is_named_however_it_is_written(
 
 @pytest.mark.parametrize("schema", ["books", "My-Books", "old", "trades"])
 async def test_they_stand_in_a_schema_of_another_name(postgres_url: str, schema: str) -> None:
-    connection = await asyncpg.connect(postgres_url)
+    connection = await connect(postgres_url)
     await connection.execute(f"CREATE SCHEMA {quoted(schema)}")
     name = await connection.fetchval("SELECT current_database()")
     await connection.execute(f"ALTER DATABASE {name} SET search_path = {quoted(schema)}")
@@ -350,7 +349,8 @@ def test_the_declared_files_are_sorted_and_say_nothing_twice() -> None:
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
-async def test_triggers_that_are_off_for_everybody_are_named(settings: Settings) -> None:
+async def test_triggers_that_are_off_for_everybody_are_named(direct_url: str) -> None:
+    settings = settings_for(direct_url)
     async with connected(settings) as connection:
         name = await connection.scalar(text("SELECT quote_ident(current_database())"))
         await say(connection, [f"ALTER DATABASE {name} SET session_replication_role = replica"])

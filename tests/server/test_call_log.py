@@ -27,6 +27,7 @@ from store.database import ROLE, Store
 from store.models import ApiToken, Call
 from tests.conftest import settings_for
 from tests.ledger import record
+from tests.postgres_server import connect
 from tests.server.asking import answer_in
 from tests.server.examples import LEDGER
 from tests.server.running import free_port, listening, on_stdio, trade_history
@@ -192,7 +193,7 @@ async def directly(database_url: str, statement: str, *, as_role: bool) -> None:
         finally:
             connection.close()
         return
-    postgres = await asyncpg.connect(database_url)
+    postgres = await connect(database_url)
     try:
         async with postgres.transaction():
             if as_role:

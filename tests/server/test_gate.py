@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import asyncpg
 import httpx2
 import pytest
 from mcp import MCPError
@@ -28,7 +27,7 @@ from store.schema import prepare
 from store.settings import load
 from tests.conftest import settings_for
 from tests.ledger import record
-from tests.postgres_server import Server
+from tests.postgres_server import Server, connect
 from tests.server.asking import answer_in, text_in
 from tests.server.examples import ASKED, LEDGER
 from tests.server.running import NETWORK, Listening, free_port, listening, refused_to_start
@@ -592,7 +591,7 @@ async def test_it_starts_while_the_database_is_away_and_recovers_by_itself(
 ) -> None:
     text = await token(store)
     async with cable_to(server) as cable:
-        url = database_url.replace(f":{server.port}/", f":{cable.port}/")
+        url = server.direct(database_url).replace(f":{server.port}/", f":{cable.port}/")
         async with listening(HTTP, url, tmp_path, **ON) as running:
             away = await post(running, text)
             stranger = await post(running, None)
@@ -625,7 +624,7 @@ async def say(database_url: str, *statements: str) -> None:
         connection.commit()
         connection.close()
         return
-    postgres = await asyncpg.connect(database_url)
+    postgres = await connect(database_url)
     for statement in statements:
         await postgres.execute(statement)
     await postgres.close()
@@ -655,8 +654,8 @@ async def test_it_does_not_start_where_a_wall_does_not_stand(
 
     assert (code, said.count("\n")) == (2, 1)
     assert re.match(
-        r"trade-history-mcp: The walls between users do not stand as declared \(.+\)\. Run"
-        r" `trade-history migrate`;",
+        r"trade-history-mcp: The walls between users do not stand as declared \(.+\)\. Restore"
+        r" the database, or find out who changed it;",
         said,
     )
 
@@ -697,7 +696,7 @@ async def test_nothing_is_served_when_a_database_comes_up_without_its_walls(
     text = await token(store)
     await say(database_url, "ALTER TABLE trades DISABLE ROW LEVEL SECURITY")
     async with cable_to(server) as cable:
-        url = database_url.replace(f":{server.port}/", f":{cable.port}/")
+        url = server.direct(database_url).replace(f":{server.port}/", f":{cable.port}/")
         async with listening(HTTP, url, tmp_path, **ON) as running:
             await cable.mend()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import httpx2
 import pytest
 from pydantic import SecretStr
@@ -28,6 +27,7 @@ from store.preferences import put_secret_setting, settings_of
 from store.settings import Settings
 from store.tokens import NewToken, list_tokens
 from tests.ledger import record
+from tests.postgres_server import connect
 from tests.server.examples import LEDGER
 from tests.server.issuing import Issuer
 from tests.server.running import (
@@ -83,14 +83,15 @@ def known_as(url: str) -> str:
 
 
 @pytest.fixture
-async def address(database_url: str) -> AsyncIterator[str]:
-    if database_url.startswith("sqlite"):
-        yield database_url
+async def address(direct_url: str) -> AsyncIterator[str]:
+    # A pooler would not know the login.
+    if direct_url.startswith("sqlite"):
+        yield direct_url
         return
-    owner = await asyncpg.connect(database_url)
+    owner = await connect(direct_url)
     password = SECRETS["database password"]
     await owner.execute(f"CREATE ROLE {ROLE} LOGIN SUPERUSER PASSWORD '{password}'")
-    yield known_as(database_url)
+    yield known_as(direct_url)
     await owner.execute(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"
     )
@@ -112,7 +113,7 @@ async def break_the_schema(database_url: str) -> None:
         connection.commit()
         connection.close()
         return
-    postgres = await asyncpg.connect(database_url)
+    postgres = await connect(database_url)
     await postgres.execute(change)
     await postgres.close()
 
