@@ -35,7 +35,7 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 
 ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
-BUSY_SECONDS = 120  # For another program that writes to the same SQLite file: an import.
+BUSY_SECONDS = 30  # For another program that writes to the same SQLite file: an import.
 POOL_SECONDS = 10  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
