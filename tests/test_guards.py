@@ -191,7 +191,7 @@ ADDED = {
 @pytest.fixture
 async def owner(server: Server, postgres_template: str) -> AsyncIterator[AsyncConnection]:
     await server.create_database("guarded", postgres_template)
-    async with connected(settings_for(server.url("guarded"))) as connection:
+    async with connected(settings_for(server.direct(server.url("guarded")))) as connection:
         yield connection
     await server.drop_database("guarded")
 

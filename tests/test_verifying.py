@@ -150,7 +150,8 @@ def sqlite_template(sqlite_template: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def postgres_template(server: Server, postgres_template: str) -> str:
     in_own_loop(server.create_database("filled", postgres_template))
-    in_own_loop(fill_database(server.url("filled")))
+    # Past a pooler, which would keep it in use.
+    in_own_loop(fill_database(server.direct(server.url("filled"))))
     return "filled"
 
 
