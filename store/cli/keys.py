@@ -5,12 +5,10 @@ from typing import Any
 
 import click
 
-from store.cli.terminal import as_json_option, run, say, say_list
+from store.cli.terminal import WRONG, as_json_option, run, say, say_list
 from store.database import Store
 from store.keyring import Keyring, forget_old, given_keys, load_keyring, rotate_file
 from store.rotating import reseal_everything, used_key_ids
-
-MISSING = 6
 
 
 @click.group()
@@ -63,7 +61,7 @@ def rotate(ctx: click.Context) -> None:
     say(f"Key {keyring.current.id} seals; {done} secrets were sealed again with it.")
     if missing:
         say(f"Not opened, for this machine lacks their keys: what {', '.join(missing)} sealed.")
-        ctx.exit(MISSING)
+        ctx.exit(WRONG)
 
 
 @keys.command()

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import click
 
 from store.audit_trail import questions, writes
-from store.cli.terminal import as_json_option, run, say, say_json, user_option
+from store.cli.terminal import WRONG, as_json_option, run, say, say_json, user_option
 from store.database import Store
 from store.users import list_users, require_user
 from store.verifying import Head, Verified, verify_database, verify_user
-
-WRONG = 6
 
 
 class HeadType(click.ParamType[Head]):

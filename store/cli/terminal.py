@@ -79,6 +79,7 @@ def say_list(
 
 
 PATIENT_SECONDS = 600
+WRONG = 6
 NUMBER = click.IntRange(1, 2**53)  # As far as programs of every kind count.
 user_option = click.option("--user", type=NUMBER, help="Whose; TRADE_HISTORY_USER_ID unless said.")
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
