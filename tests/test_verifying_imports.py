@@ -51,9 +51,9 @@ async def wrong_after(owner: Owner, store: Store, statement: str) -> str:
 async def test_what_imports_recorded_verifies(imported: Store) -> None:
     found = await verify_user(imported, 1)
     assert found.wrong is None
-    # The short sale before makes of trade 1 its covering (4) and of the open 3, which is void,
-    # a short of 95 (5).
-    assert (found.trades, found.open_trades) == (5, 1)
+    # The short sale before makes of trade 1 its covering (4), and the open 3, five bought, goes
+    # on from the hundred that were sold.
+    assert (found.trades, found.open_trades) == (4, 1)
 
 
 @pytest.mark.parametrize("column", [one.name for one in Base.metadata.tables["executions"].columns])
@@ -99,4 +99,4 @@ async def test_a_fill_of_a_batch(owner: Owner, imported: Store) -> None:
     wrong = await wrong_after(
         owner, imported, "UPDATE fills SET fee = fee + 1 WHERE trade_number = 1"
     )
-    assert "trades 1 to 3" in wrong
+    assert "trade 1 " in wrong
