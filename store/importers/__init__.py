@@ -4,12 +4,14 @@ Reading is pure: it opens no database. To add a format, add a module with a `FOR
 nothing here changes.
 """
 
+from decimal import Decimal
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 from store.errors import Invalid
+from store.importers import mapped
 from store.importers.format import Format
 from store.importers.imported import ImportFile, ImportTrade, Options
 from store.importers.table import columns_shown, cut
@@ -40,10 +42,13 @@ def read(
     zone: str | None = None,
     currency: str | None = None,
     ticker: str | None = None,
+    multiplier: Decimal | None = None,
+    mapping: str | None = None,
 ) -> ImportFile | Statement:
     """The trades or executions of a file, and the rows that are refused with the reason.
 
-    `format` is found by the content unless named. The other options say what the file does
+    `format` is found by the content unless named; `mapping` reads any table by a mapping of
+    its columns. The other options say what the file does
     not; its own values win.
 
     Raises:
@@ -51,7 +56,9 @@ def read(
             format says it is.
     """
     source = Source(Path(path))
-    options = Options(account=account, mode=mode, zone=zone, currency=currency, ticker=ticker)
+    options = Options(account, mode, zone, currency, ticker, multiplier, mapping)
+    if mapping is not None:
+        return mapped.parse(source, options)
     return chosen(source, format).parse(source, options)
 
 
