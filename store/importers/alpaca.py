@@ -139,10 +139,9 @@ def moment_of(one: Record) -> datetime:
     found = TIME.fullmatch(text)
     try:
         if found and 1970 <= int(text[:4]) < 2200:
-            micro = (found[2] or "")[:7]
-            return datetime.fromisoformat(
-                f"{found[1]}{micro:0<7}{found[3]}" if micro else text
-            ).astimezone(UTC)
+            # Nanoseconds are cut: a moment has six digits.
+            shown = f"{found[1]}{(found[2] or '.')[:7]:0<7}{found[3]}"
+            return datetime.fromisoformat(shown).astimezone(UTC)
     except ValueError:
         pass
     raise Refused("transaction_time", text, "a moment such as 2026-01-31T15:30:00Z is needed")

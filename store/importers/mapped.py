@@ -221,9 +221,7 @@ class Reader:
         """The side and the quantity, which is signed where nothing else says the side."""
         signed = self.needed(row, "quantity")
         if signed == 0:
-            raise Refused(
-                self.column("quantity"), self.text(row, "quantity"), "a quantity is needed"
-            )
+            raise Refused(self.column("quantity"), "0", "a quantity is needed")
         said = self.text(row, "side")
         sides = self.mapping.words.side
         if said.casefold() in sides:

@@ -130,15 +130,8 @@ class ColumnMapping(Part):
 
     def needed(self) -> tuple[str, ...]:
         if self.rows == "trades":
-            return (
-                "symbol",
-                "side",
-                "quantity",
-                "entry_price",
-                "exit_price",
-                "entry_at",
-                "exit_at",
-            )
+            both = ("entry_price", "exit_price", "entry_at", "exit_at")
+            return ("symbol", "side", "quantity", *both)
         return ("symbol", "quantity", "price", "at")
 
 
@@ -176,9 +169,7 @@ def save(path: Path, name: str, folder: Path) -> Path:
         Invalid: it is no mapping, or the name is not of letters, digits, - and _.
     """
     if not _plain(name):
-        raise Invalid(
-            f"'{printable(name)}' is no name; small letters, digits, - and _ are accepted."
-        )
+        raise Invalid(f"'{printable(name)}' is no name; a to z, 0 to 9, - and _ are accepted.")
     load(path)
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in (".toml", ".json"):
@@ -204,23 +195,18 @@ def load(path: Path) -> ColumnMapping:
         raise Invalid(f"The mapping {path.name} cannot be read.") from None
     if len(content) > LARGEST:
         raise Invalid(f"The mapping {path.name} is larger than {LARGEST:,} bytes.")
+    json_ = path.suffix.lower() == ".json"
     try:
-        said = (
-            json.loads(text, parse_float=Decimal)
-            if path.suffix.lower() == ".json"
-            else tomllib.loads(text, parse_float=Decimal)
-        )
+        said = (json if json_ else tomllib).loads(text, parse_float=Decimal)
         mapping = ColumnMapping.model_validate(said)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise Invalid(
-            f"The mapping {path.name}, {printable(place)}: {first['msg'].removeprefix('Value error, ')}."
-        ) from None
+        place = printable(".".join(str(part) for part in first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise Invalid(f"The mapping {path.name}, {place}: {reason}.") from None
     except (ValueError, RecursionError) as error:
-        raise Invalid(
-            f"The mapping {path.name} is not {path.suffix[1:].upper()}: {printable(str(error))}."
-        ) from None
+        kind, reason = "JSON" if json_ else "TOML", printable(str(error))
+        raise Invalid(f"The mapping {path.name} is not {kind}: {reason}.") from None
     lacking = [one for one in mapping.needed() if not getattr(mapping.columns, one)]
     if lacking:
         raise Invalid(f"The mapping {path.name} names no columns for {', '.join(lacking)}.")

@@ -57,6 +57,8 @@ ACCOUNT = re.compile(
     r"(?P<number>[0-9]{1,20})\s*\((?P<currency>[A-Z]{3,5}),(?P<rest>[^()]{0,200})\)"
 )
 SIGNS = {"buy": 1, "sell": -1}
+# A position that was closed at its stop or its target, by whether it was at the one or other.
+REACHED: dict[tuple[bool, bool], ExitReason] = {(True, False): "stop", (False, True): "target"}
 MODES: dict[str, Mode] = {"real": "live", "demo": "paper", "contest": "paper"}
 TIMES = ("%Y.%m.%d %H:%M:%S", "%Y.%m.%d %H:%M")
 MOST_CELLS = 2_000_000
@@ -246,11 +248,7 @@ def position(line: Line, zone: ZoneInfo) -> Position:
         closed_at=closed_at,
         costs=-(number(cells, 10) + number(cells, 11)),
         profit=number(cells, 12),
-        reason="stop"
-        if stop and stop == exit_price
-        else "target"
-        if target and target == exit_price
-        else None,
+        reason=REACHED.get((exit_price == stop, exit_price == target)),
     )
 
 

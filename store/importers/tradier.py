@@ -71,9 +71,8 @@ def read(event: Record, found: Gathered) -> None:
     elif kind == "option":
         found.executions.append(ending(event))
     elif kind not in CASH:
-        raise Refused(
-            "type", event.text("type"), f"one of trade, option, {', '.join(CASH)} is known"
-        )
+        known = ", ".join(["trade", "option", *CASH])
+        raise Refused("type", event.text("type"), f"one of {known} is known")
     elif moved := amount(event.text("amount"), "amount"):
         found.cash.append(CashRow(event.number, CASH[kind], moved))
     else:

@@ -49,12 +49,10 @@ SIZES = ("Contracts", "Quantity", "Position size (qty)", "Size (qty)")
 PNL = re.compile(r"(?:Profit|Net P&L|Net PnL)(?: (?P<currency>[A-Z]{3,5}))?")
 FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d")
 TYPES = {
-    "entry long": (1, True),
-    "exit long": (1, False),
-    "entry short": (-1, True),
-    "exit short": (-1, False),
-}
-OPEN = {"", "open"}
+    "entry long": (1, True), "exit long": (1, False),
+    "entry short": (-1, True), "exit short": (-1, False),
+}  # fmt: skip
+OPEN = {"", "Open"}
 COINS = {"USDT", "USDC", "FDUSD", "BTC", "ETH"}
 
 
@@ -111,11 +109,11 @@ def parse(source: Source, options: Options) -> ImportFile:
         zone=options.zone,
     )
     found = Gathered(source)
-    closed = [
-        one
+    read_all = (
+        read(rows, columns, zone, options.ticker, found)
         for rows in by_number(table, found).values()
-        if (one := read(rows, columns, zone, options.ticker, found))
-    ]
+    )
+    closed = [one for one in read_all if one is not None]
     closed, assumed = priced(closed, columns, options.multiplier, source)
     drafts: list[Draft] = []
     for one in closed:

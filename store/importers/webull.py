@@ -177,7 +177,7 @@ def record(row: Row) -> Execution:
     price = needed(row.text("Traded Price"), "Traded Price")
     if quantity <= 0:
         raise Refused("Quantity", row.text("Quantity"), "a quantity above 0 is needed")
-    costs = (amount(row.text(one), one) or Decimal(0) for one in (\"Comm/Fee/Tax\", \"VAT\"))
+    costs = (amount(row.text(one), one) or Decimal(0) for one in ("Comm/Fee/Tax", "VAT"))
     fee = -sum(costs, Decimal(0))
     worth = value(instrument, quantity, price)
     gross, net = (needed(row.text(one), one) for one in ("Gross Amount", "Net Amount"))
