@@ -212,7 +212,10 @@ class Reader:
         names = self.mapping.columns.fees
         with localcontext(prec=PRECISION):
             total = sum(
-                (amount(row.text(one), one, decimal=self.mapping.decimal) or 0 for one in names),
+                (
+                    amount(row.text(one), one, decimal=self.mapping.decimal) or Decimal(0)
+                    for one in names
+                ),
                 Decimal(0),
             )
             return total if self.mapping.fees == "cost" else -total

@@ -36,6 +36,7 @@ from store.importers.format import Format, account_of
 from store.importers.imported import Draft, ImportFile, Options, plain
 from store.importers.values import zone_named
 from store.pnl import PRECISION
+from store.records import Instrument as InstrumentKind
 from store.statements.amounts import amount, clock, moment, needed
 from store.statements.execution import Instrument
 from store.statements.gathering import Gathered
@@ -109,11 +110,14 @@ def parse(source: Source, options: Options) -> ImportFile:
         zone=options.zone,
     )
     found = Gathered(source)
-    read_all = (
-        read(rows, columns, zone, options.ticker, found)
-        for rows in by_number(table, found).values()
-    )
-    closed = [one for one in read_all if one is not None]
+    closed = []
+    for rows in by_number(table, found).values():
+        with found.row(rows[0].number):
+            one = read(rows, columns, zone, options.ticker)
+            if one is None:
+                found.ignored["open trades"] += 1
+            else:
+                closed.append(one)
     closed, assumed = priced(closed, columns, options.multiplier, source)
     drafts: list[Draft] = []
     for one in closed:
@@ -136,43 +140,31 @@ def by_number(table: Table, found: Gathered) -> dict[str, list[Row]]:
     return rows
 
 
-def read(
-    rows: Sequence[Row], columns: Columns, zone: ZoneInfo, ticker: str, found: Gathered
-) -> Closed | None:
-    """The trade of an entry and an exit; None where it is open or refused. Its multiplier and
-    fees are not known yet: 1 and what the commission column says."""
-    with found.row(rows[0].number):
-        kinds = {kind_of(row): row for row in rows}
-        entry = next((row for (_, entering), row in kinds.items() if entering), None)
-        leaving = next((row for (_, entering), row in kinds.items() if not entering), None)
-        if len(rows) > 2 or entry is None or len({sign for sign, _ in kinds}) != 1:
-            raise Refused("Type", rows[0].text("Type"), "one entry and one exit are needed")
-        if (
-            leaving is None
-            or leaving.text(columns.price).lower() in OPEN
-            or leaving.text(*TIMES).lower() in OPEN
-        ):
-            found.ignored["open trades"] += 1
-            return None
-        fees = (
-            amount(leaving.text(columns.commission), "Commission") if columns.commission else None
-        )
-        quantity = needed(entry.text(*SIZES), "Contracts")
-        if quantity <= 0 or needed(leaving.text(*SIZES), "Contracts") != quantity:
-            raise Refused("Contracts", leaving.text(*SIZES), "the size of the entry is needed")
-        return Closed(
-            row=leaving.number,
-            instrument=Instrument("equity", ticker.upper()),
-            sign=kind_of(entry)[0],
-            quantity=quantity,
-            entry_price=needed(entry.text(columns.price), columns.price),
-            exit_price=needed(leaving.text(columns.price), columns.price),
-            opened_at=at_of(entry, zone),
-            closed_at=at_of(leaving, zone),
-            fees=fees or Decimal(0),
-            net=needed(leaving.text(columns.pnl), columns.pnl),
-        )
-    return None
+def read(rows: Sequence[Row], columns: Columns, zone: ZoneInfo, ticker: str) -> Closed | None:
+    """The trade of an entry and an exit; None where it is open. Its multiplier is not known
+    yet, and its fees are what the commission column says."""
+    kinds = {kind_of(row): row for row in rows}
+    entry = next((row for (_, entering), row in kinds.items() if entering), None)
+    leaving = next((row for (_, entering), row in kinds.items() if not entering), None)
+    if len(rows) > 2 or entry is None or len({sign for sign, _ in kinds}) != 1:
+        raise Refused("Type", rows[0].text("Type"), "one entry and one exit are needed")
+    if leaving is None or {leaving.text(columns.price), leaving.text(*TIMES)} & OPEN:
+        return None
+    quantity = needed(entry.text(*SIZES), "Contracts")
+    if quantity <= 0 or needed(leaving.text(*SIZES), "Contracts") != quantity:
+        raise Refused("Contracts", leaving.text(*SIZES), "the size of the entry is needed")
+    return Closed(
+        row=leaving.number,
+        instrument=Instrument("equity", ticker.upper()),
+        sign=kind_of(entry)[0],
+        quantity=quantity,
+        entry_price=needed(entry.text(columns.price), columns.price),
+        exit_price=needed(leaving.text(columns.price), columns.price),
+        opened_at=at_of(entry, zone),
+        closed_at=at_of(leaving, zone),
+        fees=amount(leaving.text(columns.commission or ""), "Commission") or Decimal(0),
+        net=needed(leaving.text(columns.pnl), columns.pnl),
+    )
 
 
 def kind_of(row: Row) -> tuple[int, bool]:
@@ -198,7 +190,9 @@ def priced(
             " prices: say --multiplier (1 for shares and coins, currency per point for a"
             " future); what the P&L lacks is then the commission."
         )
-    kind = "future" if multiplier != 1 else "crypto" if columns.currency in COINS else "equity"
+    kind: InstrumentKind = (
+        "future" if multiplier != 1 else "crypto" if columns.currency in COINS else "equity"
+    )
     ready = []
     for one in closed:
         instrument = replace(one.instrument, kind=kind, multiplier=multiplier)

@@ -1,0 +1,56 @@
+"""What a file's deals come to: money in less money out, and what is left open."""
+
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from store.importers import ImportFile, Statement, formats, read
+from store.statements.source import Source
+
+MULTIPLIER = {"option": Decimal(100)}
+
+
+def statement(path: Path, **options: Any) -> Statement:
+    found = read(path, **options)
+    assert isinstance(found, Statement)
+    return found
+
+
+def closed(path: Path, **options: Any) -> ImportFile:
+    found = read(path, **options)
+    assert isinstance(found, ImportFile)
+    return found
+
+
+def written(folder: Path, text: str, name: str = "export.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def cash(found: Statement) -> dict[str, Decimal]:
+    """Per ticker: sales less purchases less fees."""
+    moved: dict[str, Decimal] = defaultdict(Decimal)
+    for one in found.executions:
+        size = one.instrument.multiplier or MULTIPLIER.get(one.instrument.kind, Decimal(1))
+        worth = one.price * one.quantity * size
+        moved[one.instrument.ticker] += (worth if one.side == "sell" else -worth) - one.fee
+    return dict(moved)
+
+
+def open_positions(found: Statement) -> dict[object, Decimal]:
+    """Per instrument: bought less sold, where it is not 0."""
+    held: dict[object, Decimal] = defaultdict(Decimal)
+    for one in found.executions:
+        held[one.instrument] += one.quantity if one.side == "buy" else -one.quantity
+    return {what: quantity for what, quantity in held.items() if quantity}
+
+
+def refused(found: Statement | ImportFile) -> list[tuple[int, str]]:
+    return [(one.row, one.column) for one in found.rejected]
+
+
+def fitting(path: Path) -> list[str]:
+    source = Source(path)
+    return [name for name, one in formats().items() if one.fits(source)]
