@@ -14,7 +14,7 @@ from tests.importers.dealing import closed, fitting, refused, written
 OWN = Path(__file__).parent / "metatrader5.html"
 ZONE = "Europe/Athens"
 TABLE = (
-    "Trade History Report,,,,,,,,,,,,\nAccount:,,,\"555 (EUR, Server, demo)\",,,,,,,,,\n"
+    'Trade History Report,,,,,,,,,,,,\nAccount:,,,"555 (EUR, Server, demo)",,,,,,,,,\n'
     "Positions,,,,,,,,,,,,\n"
     "Time,Position,Symbol,Type,Volume,Price,S / L,T / P,Time,Price,Commission,Swap,Profit\n"
 )
@@ -123,9 +123,7 @@ def test_deals_alone_are_refused_with_what_to_do(tmp_path: Path) -> None:
         ("2026.01.15 11:30:00", "9999.01.15 11:30:00", "Time"),
     ],
 )
-def test_what_is_not_understood_is_refused(
-    tmp_path: Path, old: str, new: str, column: str
-) -> None:
+def test_what_is_not_understood_is_refused(tmp_path: Path, old: str, new: str, column: str) -> None:
     file = closed(written(tmp_path, TABLE + ROW.replace(old, new)), zone=ZONE)
 
     assert (file.trades, refused(file)) == ((), [(5, column)])

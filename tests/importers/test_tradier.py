@@ -8,7 +8,15 @@ import pytest
 
 from store.errors import Invalid
 from store.importers.tradier_gainloss import NAME as GAINLOSS
-from tests.importers.dealing import cash, closed, fitting, open_positions, refused, statement, written
+from tests.importers.dealing import (
+    cash,
+    closed,
+    fitting,
+    open_positions,
+    refused,
+    statement,
+    written,
+)
 
 OWN = Path(__file__).parent / "tradier.json"
 TRADE = {

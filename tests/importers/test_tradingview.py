@@ -70,7 +70,9 @@ def test_times_are_of_the_chart_whose_zone_is_said() -> None:
 
 @pytest.mark.parametrize(("lacking", "option"), [("ticker", "--ticker"), ("zone", "--zone")])
 def test_what_the_file_does_not_say_is_asked_for(lacking: str, option: str) -> None:
-    with pytest.raises(Invalid, match=f"names no {'symbol' if lacking == 'ticker' else lacking}.*{option}"):
+    with pytest.raises(
+        Invalid, match=f"names no {'symbol' if lacking == 'ticker' else lacking}.*{option}"
+    ):
         closed(OWN, **{name: said for name, said in SAID.items() if name != lacking})
 
 
@@ -117,9 +119,7 @@ def test_more_than_the_prices_come_to_is_refused(tmp_path: Path) -> None:
         ("2026-01-05 10:30", "2026-03-08 02:30", "Date/Time"),
     ],
 )
-def test_what_is_not_understood_is_refused(
-    tmp_path: Path, old: str, new: str, column: str
-) -> None:
+def test_what_is_not_understood_is_refused(tmp_path: Path, old: str, new: str, column: str) -> None:
     file = closed(listed(tmp_path, LONG.format("20.00").replace(old, new)), **SAID)
 
     assert file.trades == ()

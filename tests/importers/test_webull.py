@@ -95,7 +95,8 @@ def test_trade_records_are_checked_to_the_cent(tmp_path: Path) -> None:
     """.5 x 172.12 = 86.06; with .09 and .01 of fees 86.16 is paid, in either way of writing."""
     path = written(
         tmp_path,
-        RECORDS + "NVDA NVIDIA CORPORATION,25/06/2026,26/06/2026,BUY,0.5,172.12,86.06,-0.09,-0.01,86.16\n"
+        RECORDS
+        + "NVDA NVIDIA CORPORATION,25/06/2026,26/06/2026,BUY,0.5,172.12,86.06,-0.09,-0.01,86.16\n"
         "NVDA NVIDIA CORPORATION,26/06/2026,29/06/2026,SELL,0.5,174.12,87.06,-0.09,-0.01,86.96\n"
         "GLW CORNING INC,26/06/2026,29/06/2026,BUY,1,250.00,250.00,-0.27,-0.02,-250.29\n"
         "GLW CORNING INC,27/06/2026,29/06/2026,BUY,1,250.00,250.00,-0.27,-0.02,-250.39\n"
@@ -124,7 +125,9 @@ def test_one_file_is_read_in_one_currency(tmp_path: Path) -> None:
 def test_a_known_round_trip_gives_its_result(tmp_path: Path) -> None:
     """-250.29 + 253.71 is 3.42."""
     cases = json.loads(CASES.read_text(encoding="utf-8"))["csv_import_cases"]
-    case = next(one for one in cases if one["id"] == "webull_international_combined_symbol_round_trip")
+    case = next(
+        one for one in cases if one["id"] == "webull_international_combined_symbol_round_trip"
+    )
 
     found = statement(written(tmp_path, case["csv"]))
 
