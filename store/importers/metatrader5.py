@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
-from html.parser import HTMLParser
+from html import unescape
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -61,7 +61,12 @@ SIGNS = {"buy": 1, "sell": -1}
 REACHED: dict[tuple[bool, bool], ExitReason] = {(True, False): "stop", (False, True): "target"}
 MODES: dict[str, Mode] = {"real": "live", "demo": "paper", "contest": "paper"}
 TIMES = ("%Y.%m.%d %H:%M:%S", "%Y.%m.%d %H:%M")
-MOST_CELLS = 2_000_000
+TOKEN = re.compile(
+    r"<(?P<end>/?)(?P<tag>tr|td|th|table)(?P<attributes>\s[^<>]{0,1000})?>"
+    r"|<[^<>]{0,1000}>|(?P<text>[^<]+)|<",
+    re.IGNORECASE,
+)
+HIDDEN = re.compile(r"""class\s?=\s?["']?hidden\b""", re.IGNORECASE)
 
 
 class Line(NamedTuple):
@@ -86,44 +91,6 @@ class Position:
     reason: ExitReason | None
 
 
-class Cells(HTMLParser):
-    """The rows of a page's tables; hidden cells, scripts and styles are left out."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.lines: list[Line] = []
-        self.cells: list[str] = []
-        self.open = False
-        self.count = 0
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.finish()
-        if tag in ("td", "th"):
-            self.open = "hidden" not in (dict(attributes).get("class") or "").split()
-            if self.open:
-                self.count += 1
-                if self.count > MOST_CELLS:
-                    raise Invalid("The report has more than 2,000,000 cells; split it.")
-                self.cells.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th"):
-            self.open = False
-        if tag in ("tr", "table"):
-            self.finish()
-
-    def handle_data(self, text: str) -> None:
-        if self.open and self.cells:
-            self.cells[-1] += text
-
-    def finish(self) -> None:
-        cells = [" ".join(cell.split()) for cell in self.cells]
-        if any(cells):
-            self.lines.append(Line(self.getpos()[0], cells))
-        self.cells, self.open = [], False
-
-
 def fits(source: Source) -> bool:
     if source.json is not None:
         return False
@@ -139,13 +106,33 @@ def starts(fields: Sequence[str], columns: Sequence[str]) -> bool:
 
 
 def lines_of(source: Source) -> list[Line]:
-    if not source.head.startswith("<"):
-        return [Line(number, [one.strip() for one in cells]) for number, cells in source.records]
-    page = Cells()
-    page.feed(source.text)
-    page.close()
-    page.finish()
-    return page.lines
+    if source.head.startswith("<"):
+        return list(table_rows(source.text))
+    return [Line(number, [one.strip() for one in cells]) for number, cells in source.records]
+
+
+def table_rows(page: str) -> Iterator[Line]:
+    """The rows of a page's tables without their hidden cells; nothing of the page is resolved."""
+    cells: list[list[str]] = []
+    shown = False
+    number = 1
+    for found in TOKEN.finditer(page):
+        tag = (found["tag"] or "").lower()
+        if tag in ("tr", "table"):  # A row ends where the next begins, whether it is closed or not.
+            if any(line := [text_of(cell) for cell in cells]):
+                yield Line(number, line)
+            cells, shown = [], False
+        elif tag:
+            shown = not found["end"] and not HIDDEN.search(found["attributes"] or "")
+            if shown:
+                cells.append([])
+        elif shown:
+            cells[-1].append(found["text"] or "")
+        number += found[0].count("\n")
+
+
+def text_of(cell: Sequence[str]) -> str:
+    return " ".join(unescape("".join(cell)).split())
 
 
 def parse(source: Source, options: Options) -> ImportFile:

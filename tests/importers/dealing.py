@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from store.importers import ImportFile, Statement, formats, read
+from store.statements.execution import Instrument
 from store.statements.source import Source
 
 MULTIPLIER = {"option": Decimal(100)}
@@ -39,12 +40,12 @@ def cash(found: Statement) -> dict[str, Decimal]:
     return dict(moved)
 
 
-def open_positions(found: Statement) -> dict[object, Decimal]:
-    """Per instrument: bought less sold, where it is not 0."""
-    held: dict[object, Decimal] = defaultdict(Decimal)
+def open_tickers(found: Statement) -> dict[str, Decimal]:
+    """Per ticker of an instrument that is not flat: bought less sold."""
+    held: dict[Instrument, Decimal] = defaultdict(Decimal)
     for one in found.executions:
         held[one.instrument] += one.quantity if one.side == "buy" else -one.quantity
-    return {what: quantity for what, quantity in held.items() if quantity}
+    return {what.ticker: quantity for what, quantity in held.items() if quantity}
 
 
 def refused(found: Statement | ImportFile) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.importers.dealing import cash, fitting, open_positions, refused, statement, written
+from tests.importers.dealing import cash, fitting, open_tickers, refused, statement, written
 
 OWN = Path(__file__).parent / "alpaca.json"
 FILL = {
@@ -34,7 +34,7 @@ def test_pages_come_to_their_cash_and_a_row_on_two_pages_counts_once() -> None:
         "AAPL": Decimal(620 - 30_000),
         "ETH": Decimal("94.75"),
     }
-    assert {what.ticker: left for what, left in open_positions(found).items()} == {"AAPL": 200}  # type: ignore[attr-defined]
+    assert open_tickers(found) == {"AAPL": Decimal(200)}
     assert found.ignored == {"activities that are on two pages": 1}
 
 
@@ -52,10 +52,11 @@ def test_an_assignment_ends_the_option_and_delivers_the_shares_at_the_strike() -
     shares = next(one for one in statement(OWN).executions if one.delivery)
 
     assert [(one.kind, one.side, one.quantity, one.price) for one in ends] == [
-        ("assigned", "buy", 2, 0),
-        ("expired", "sell", 1, 0),
+        ("assigned", "buy", Decimal(2), Decimal(0)),
+        ("expired", "sell", Decimal(1), Decimal(0)),
     ]
-    assert (shares.side, shares.quantity, shares.price, shares.cash) == ("buy", 200, 150, -30_000)
+    assert (shares.side, shares.quantity) == ("buy", Decimal(200))
+    assert (shares.price, shares.cash) == (Decimal(150), Decimal(-30_000))
     assert shares.id != ends[0].id
 
 

@@ -23,6 +23,7 @@ Id,AccountName,ContractName,Status,Type,Size,Side,FilledAt,ExecutePrice,Position
 14,SIM-1,ZZZM6,Filled,Market,1,Bid,06/11/2026 07:47:00 -06:00,1.5,Opening
 15,SIM-1,MESM6,Haunted,Market,1,Bid,06/11/2026 07:48:00 -06:00,7300,Opening
 """
+# ruff: noqa: E501
 NINJA = """\
 Trade number,Instrument,Account,Market pos.,Qty,Entry price,Exit price,Entry time,Exit time,Profit,Commission,Clearing Fee,
 1,MES 09-26,SIM101,Short,1,7423.75,7436.00,7/28/2026 10:17:59 AM,7/28/2026 10:24:02 AM,($62.45),$1.00,$0.20,
@@ -209,7 +210,7 @@ def test_a_mapping_that_is_none_says_what_is_wrong(tmp_path: Path, text: str, sa
 
 
 def test_an_unknown_mapping_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="No mapping 'ninja'. Known: etrade_activity, ninjatrader"):
+    with pytest.raises(Invalid, match=r"No mapping 'ninja'\. Known: etrade_activity, ninjatrader"):
         mapped(tmp_path, NINJA, "ninja")
 
 

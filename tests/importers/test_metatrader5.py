@@ -129,6 +129,16 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, old: str, new: str, c
     assert (file.trades, refused(file)) == ((), [(5, column)])
 
 
+@pytest.mark.parametrize(
+    "junk", ["<!--" * 500_000, "<" * 2_000_000, "<td " * 500_000, "&" * 2_000_000]
+)
+def test_a_page_of_junk_takes_no_time_and_gives_no_trade(tmp_path: Path, junk: str) -> None:
+    page = "<html><title>Trade History Report</title>" + junk
+
+    with pytest.raises(Invalid, match="has no positions"):
+        closed(written(tmp_path, page, "junk.html"), zone=ZONE)
+
+
 async def test_it_is_recorded_once_with_its_own_pnl(store: Store) -> None:
     """89.80 + 20.31 - 70.78 - .70 = 38.63, -.70 for the position that never moved."""
     file = closed(OWN, zone=ZONE, multiplier=Decimal(1))

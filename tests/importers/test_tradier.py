@@ -12,7 +12,7 @@ from tests.importers.dealing import (
     cash,
     closed,
     fitting,
-    open_positions,
+    open_tickers,
     refused,
     statement,
     written,
@@ -57,7 +57,7 @@ def test_history_comes_to_its_amounts() -> None:
     found = statement(OWN)
 
     assert cash(found) == {"PFE": Decimal("0.29"), "SPY": Decimal("99.58")}
-    assert open_positions(found) == {}
+    assert open_tickers(found) == {}
     assert [one.fee for one in found.executions] == [0, Decimal("0.42"), 0, 0]
     assert [one.kind for one in found.executions] == ["trade", "trade", "trade", "expired"]
     assert found.executions[-1].at > found.executions[-2].at

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.importers.dealing import cash, fitting, open_positions, refused, statement, written
+from tests.importers.dealing import cash, fitting, open_tickers, refused, statement, written
 
 OWN = Path(__file__).parent / "webull.csv"
 CASES = OWN.parents[3] / "shared/samples/tradetally/trading-calculation-contracts.json"
@@ -31,7 +31,7 @@ def test_orders_come_to_what_was_paid() -> None:
 
     assert found.rejected == ()
     assert cash(found) == {"SPX": Decimal(230), "XYZ": Decimal("0.973"), "DUP": Decimal(-100)}
-    assert [(key.ticker, left) for key, left in open_positions(found).items()] == [("DUP", 20)]  # type: ignore[attr-defined]
+    assert open_tickers(found) == {"DUP": Decimal(20)}
     assert (found.currency, found.broker) == ("USD", "Webull")
     assert found.assumed[0] == "the export of orders has no fees; none are recorded"
     assert "expiries" in found.assumed[1]
@@ -74,18 +74,19 @@ def test_two_orders_that_say_the_same_are_two() -> None:
 @pytest.mark.parametrize(
     ("row", "column"),
     [
-        ("A,XYZ,Give,Filled,1,1,1,1,DAY,03/26/2026 14:00:00 EDT,03/26/2026 14:00:00 EDT", "Side"),
-        ("A,XYZ,Buy,Filled,1,1,1,=cmd|x,DAY,03/26/2026 14:00:00 EDT,03/26/2026 14:00:00 EDT", "Avg Price"),
-        ("A,XYZ,Buy,Filled,NaN,1,1,1,DAY,03/26/2026 14:00:00 EDT,03/26/2026 14:00:00 EDT", "Filled"),
-        ("A,XYZ,Buy,Filled,-1,1,1,1,DAY,03/26/2026 14:00:00 EDT,03/26/2026 14:00:00 EDT", "Filled"),
-        ("A,XYZ,Buy,Filled,1,1,1,1e999,DAY,03/26/2026 14:00:00 EDT,03/26/2026 14:00:00 EDT", "Avg Price"),
-        ("A,XYZ,Buy,Filled,1,1,1,1,DAY,03/26/2026 14:00:00 EDT,03/26/2026 14:00:00", "Filled Time"),
-        ("A,XYZ,Buy,Filled,1,1,1,1,DAY,03/26/2026 14:00:00 EDT,03/26/9999 14:00:00 EDT", "Filled Time"),
-        ("A,<script>,Buy,Filled,1,1,1,1,DAY,03/26/2026 14:00:00 EDT,03/26/2026 14:00:00 EDT", "Symbol"),
+        ("A,XYZ,Give,Filled,1,1,1,1,DAY,{at} EDT,{at} EDT", "Side"),
+        ("A,XYZ,Buy,Filled,1,1,1,=cmd|x,DAY,{at} EDT,{at} EDT", "Avg Price"),
+        ("A,XYZ,Buy,Filled,NaN,1,1,1,DAY,{at} EDT,{at} EDT", "Filled"),
+        ("A,XYZ,Buy,Filled,-1,1,1,1,DAY,{at} EDT,{at} EDT", "Filled"),
+        ("A,XYZ,Buy,Filled,1,1,1,1e999,DAY,{at} EDT,{at} EDT", "Avg Price"),
+        ("A,XYZ,Buy,Filled,1,1,1,1,DAY,{at} EDT,{at}", "Filled Time"),
+        ("A,XYZ,Buy,Filled,1,1,1,1,DAY,{at} EDT,03/26/9999 14:00:00 EDT", "Filled Time"),
+        ("A,<script>,Buy,Filled,1,1,1,1,DAY,{at} EDT,{at} EDT", "Symbol"),
         ("Total,,,,,,,,,,", "Symbol"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_understood_is_refused(tmp_path: Path, row: str, column: str) -> None:
+    row = row.format(at="03/26/2026 14:00:00")
     found = statement(written(tmp_path, f"{HEADER}\n{row}\n"))
 
     assert (found.executions, refused(found)) == ((), [(2, column)])
