@@ -73,7 +73,7 @@ def parse(source: Source, options: Options) -> Statement:
             else:
                 seen.add(name)
                 read(one, found)
-    return found.statement(NAME, "Alpaca", currency="USD")
+    return found.statement(NAME, "Alpaca", newest_first=True, currency="USD")
 
 
 def read(one: Record, found: Gathered) -> None:

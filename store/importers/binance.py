@@ -98,7 +98,9 @@ def parse(source: Source, options: Options) -> Statement:
         f"fees of {plain(amount)} {coin} have no price in the file and are in no trade's P&L"
         for coin, amount in unpriced.items() if amount
     )  # fmt: skip
-    return found.statement(NAME, "Binance", currency=currency, zone=ZONE, assumed=assumed)
+    return found.statement(
+        NAME, "Binance", newest_first=True, currency=currency, zone=ZONE, assumed=assumed
+    )
 
 
 def newer(row: Row) -> Deal:

@@ -60,7 +60,11 @@ def parse(source: Source, options: Options) -> Statement:
         with found.row(event.number):
             read(event, found)
     return found.statement(
-        NAME, "Tradier", currency="USD", assumed=("fees are what the amounts are beyond prices",)
+        NAME,
+        "Tradier",
+        newest_first=True,
+        currency="USD",
+        assumed=("fees are what the amounts are beyond prices",),
     )
 
 

@@ -76,7 +76,7 @@ def parse(source: Source, options: Options) -> Statement:
                 found.executions.append(order(row, symbol, filled, combined))
     found.executions = numbered(found.executions)
     assumed = (NO_FEES, NO_EXPIRY) if any(map(is_option, found.executions)) else (NO_FEES,)
-    return found.statement(NAME, "Webull", currency="USD", assumed=assumed)
+    return found.statement(NAME, "Webull", newest_first=True, currency="USD", assumed=assumed)
 
 
 def combined_row(row: Row, found: Gathered) -> None:

@@ -1,7 +1,7 @@
 """What a format collects while it goes through a file, row by row."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
@@ -35,12 +35,14 @@ class Gathered:
         except Refused as error:
             self.rejected.append(error.rejection(self.source.path.name, number))
 
-    def statement(self, format: str, broker: str, **said: Any) -> Statement:
+    def statement(
+        self, format: str, broker: str, *, newest_first: bool = False, **said: Any
+    ) -> Statement:
         return Statement(
             path=self.source.path,
             format=format,
             broker=broker,
-            executions=oldest_first(self.executions),
+            executions=oldest_first(self.executions, newest_first=newest_first),
             cash=tuple(self.cash),
             rejected=tuple(sorted(self.rejected, key=lambda one: one.row)),
             ignored=dict(self.ignored),
@@ -48,12 +50,16 @@ class Gathered:
         )
 
 
-def oldest_first(executions: Iterable[Execution]) -> tuple[Execution, ...]:
-    """By moment. Those of one moment keep the file's order, reversed where it is newest first."""
-    found = list(executions)
-    if found and found[0].at > found[-1].at:
-        found.reverse()
-    return tuple(sorted(found, key=lambda one: one.at))
+def oldest_first(
+    executions: Sequence[Execution], *, newest_first: bool = False
+) -> tuple[Execution, ...]:
+    """By moment. Those of one moment stand as in the file, rows reversed where it is newest
+    first; `newest_first` says it for a file of one moment only."""
+    if not executions:
+        return ()
+    first, last = executions[0].at, executions[-1].at
+    step = -1 if first > last or (first == last and newest_first) else 1
+    return tuple(sorted(executions, key=lambda one: (one.at, step * one.row)))
 
 
 def value(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:

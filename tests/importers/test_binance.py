@@ -73,8 +73,8 @@ def test_the_older_columns_are_read_by_known_quotes(tmp_path: Path) -> None:
         )
     )
 
-    assert [one.cash for one in found.executions] == [Decimal("-964.47"), Decimal(-64250)]
-    assert found.executions[1].quantity == Decimal("0.999")
+    assert [one.cash for one in found.executions] == [Decimal(-64250), Decimal("-964.47")]
+    assert found.executions[0].quantity == Decimal("0.999")
     assert refused(found) == [(4, "Market")]
 
 

@@ -121,6 +121,19 @@ def test_an_entry_and_an_exit_in_one_row_are_two_executions(tmp_path: Path) -> N
     assert found.rejected[0].reason == "prices, quantity and fees come to 60.05, 0.01 off"
 
 
+def test_rows_that_begin_and_end_at_once_keep_entry_before_exit(tmp_path: Path) -> None:
+    """Newest first, each over in the second in which it began."""
+    row = (
+        "1,MES 09-26,S,Short,1,7436,7423.75,7/{0}/2026 10:17:59 AM,7/{0}/2026 10:17:59 AM,$61.25\n"
+    )
+    text = NINJA.splitlines(keepends=True)[0] + row.format(28) + row.format(27)
+
+    found = mapped(tmp_path, text, "ninjatrader_trades", zone="America/Chicago")
+
+    assert [one.effect for one in found.executions] == ["open", "close", "open", "close"]
+    assert [one.at.day for one in found.executions] == [27, 27, 28, 28]
+
+
 def test_moments_without_an_offset_ask_for_their_zone(tmp_path: Path) -> None:
     found = mapped(tmp_path, NINJA, "ninjatrader_trades")
 

@@ -86,6 +86,15 @@ def test_one_event_may_stand_alone(tmp_path: Path, event: object) -> None:
     assert cash(statement(history(tmp_path, event))) == {"PFE": Decimal("-26.24")}
 
 
+def test_a_days_deals_are_read_from_the_last_to_the_first(tmp_path: Path) -> None:
+    """The file is newest first, and has no times."""
+    sold = {**TRADE, "amount": 27, "trade": {"price": 27, "quantity": -1, "symbol": "PFE"}}
+
+    found = statement(history(tmp_path, [sold, TRADE]))
+
+    assert [one.side for one in found.executions] == ["buy", "sell"]
+
+
 @pytest.mark.parametrize("event", [None, "null", []])
 def test_no_event_is_no_trade(tmp_path: Path, event: object) -> None:
     found = statement(history(tmp_path, event))
@@ -97,6 +106,7 @@ def test_no_event_is_no_trade(tmp_path: Path, event: object) -> None:
     ("changed", "column"),
     [
         ({"price": None}, "price"),
+        ({"price": float("nan")}, "price"),
         ({"quantity": 0}, "quantity"),
         ({"quantity": "9" * 400}, "quantity"),
         ({"symbol": "=cmd|' /C calc'!A0"}, "symbol"),
