@@ -44,6 +44,7 @@ OLD = ("Date(UTC)", "Market", "Type", "Price", "Amount", "Total", "Fee", "Fee Co
 ZONE = "UTC"
 SIDES: dict[str, Side] = {"BUY": "buy", "SELL": "sell"}
 WITH_COIN = re.compile(r"([0-9.,]{1,40})\s?([A-Z0-9]{0,12}[A-Z][A-Z0-9]{0,12})")
+COIN = re.compile(r"[A-Z0-9]{1,25}")
 QUOTES = (
     "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "BIDR", "IDRT", "EUR", "GBP", "AUD", "TRY",
     "BRL", "RUB", "UAH", "JPY", "ZAR", "PLN", "DAI", "USD", "BTC", "ETH", "BNB",
@@ -116,6 +117,9 @@ def older(row: Row) -> Deal:
     quote = next((one for one in QUOTES if pair.endswith(one) and pair != one), None)
     if quote is None:
         raise Refused("Market", pair, f"a pair that ends in {', '.join(QUOTES)} is known")
+    coin = row.text("Fee Coin")
+    if not COIN.fullmatch(coin):
+        raise Refused("Fee Coin", coin, "a coin such as BNB is needed")
     return Deal(
         row,
         pair,
@@ -123,7 +127,7 @@ def older(row: Row) -> Deal:
         price_of(row),
         Coins(needed(row.text("Amount"), "Amount"), pair.removesuffix(quote)),
         Coins(needed(row.text("Total"), "Total"), quote),
-        Coins(needed(row.text("Fee"), "Fee"), row.text("Fee Coin")),
+        Coins(needed(row.text("Fee"), "Fee"), coin),
     )
 
 

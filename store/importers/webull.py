@@ -46,6 +46,7 @@ OFFSETS = {
     "UTC": 0, "GMT": 0,
 }  # fmt: skip
 SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell", "short": "sell", "sell short": "sell"}
+UNFILLED = {"cancelled", "canceled", "rejected", "failed", "expired", "pending", "working"}
 MARKET = ZoneInfo("America/New_York")
 NO_FEES = "the export of orders has no fees; none are recorded"
 NO_EXPIRY = "the export of orders has no expiries, assignments and exercises; close those by hand"
@@ -66,23 +67,26 @@ def parse(source: Source, options: Options) -> Statement:
     for row in orders.rows:
         with found.row(row.number):
             symbol = row.text("Symbol")
-            if row.text("Name"):
-                combined = None if symbol else f"{row.text('Name')} {row.text('Placed Time')}"
+            if symbol and row.text("Name"):
+                combined = None  # An order of its own; the legs of a spread have no name.
             if not symbol:
-                combined_row(row, found)
-            elif (filled := amount(row.text("Filled"), "Filled")) is None or filled == 0:
-                found.ignored[f"orders {row.text('Status').lower() or 'unfilled'}"] += 1
-            else:
+                combined = spread(row)
+                found.ignored["spreads (their legs are read)"] += 1
+            elif filled := amount(row.text("Filled"), "Filled"):
                 found.executions.append(order(row, symbol, filled, combined))
+            else:
+                status = row.text("Status").lower()
+                found.ignored[f"orders {status}" if status in UNFILLED else "other orders"] += 1
     found.executions = numbered(found.executions)
     assumed = (NO_FEES, NO_EXPIRY) if any(map(is_option, found.executions)) else (NO_FEES,)
     return found.statement(NAME, "Webull", newest_first=True, currency="USD", assumed=assumed)
 
 
-def combined_row(row: Row, found: Gathered) -> None:
+def spread(row: Row) -> str:
+    """What holds the legs below together: the moment at which their order was placed."""
     if not row.text("Side"):
         raise Refused("Symbol", "", "the row names neither a symbol nor a side")
-    found.ignored["spreads (their legs are read)"] += 1
+    return f"spread {at_of(row, 'Placed Time'):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def is_option(one: Execution) -> bool:
