@@ -31,7 +31,7 @@ from store.importers.format import Format
 from store.importers.imported import Options
 from store.records import FillKind, Side
 from store.statements.amounts import amount, day, needed, of_day
-from store.statements.execution import CashRow, Execution, Instrument, Statement
+from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.gathering import Gathered, require_cash, value
 from store.statements.instruments import instrument_of
 from store.statements.jsonrows import Record, numbered
@@ -112,19 +112,28 @@ def fill(one: Record) -> Execution:
     if one.text("side") not in SIDES:
         raise Refused("side", one.text("side"), f"one of {', '.join(SIDES)} is needed")
     quantity = above_zero(one, "qty")
+    instrument = dealt(one)
     done = amount(one.text("cum_qty"), "cum_qty")
     if done is not None and done < quantity:
         raise Refused("cum_qty", one.text("cum_qty"), f"it is below the execution's {quantity:f}")
     return Execution(
         row=one.number,
-        instrument=dealt(one),
+        instrument=instrument,
         side=SIDES[one.text("side")],
         quantity=quantity,
         price=needed(one.text("price"), "price"),
         at=moment_of(one),
+        effect=effect_of(one.text("side"), instrument),
         id=one.text("id") or None,
         order=one.text("order_id") or None,
     )
+
+
+def effect_of(side: str, instrument: Instrument) -> Effect | None:
+    """Coins are not sold short; of shares and options only a short sale says what it does."""
+    if instrument.kind == "crypto":
+        return "open" if side == "buy" else "close"
+    return "open" if side == "sell_short" else None
 
 
 def above_zero(one: Record, name: str) -> Decimal:
@@ -213,6 +222,7 @@ def coin_fee(one: Record) -> Execution:
         price=price,
         at=datetime.combine(on, LAST_SECOND, MARKET).astimezone(UTC),
         fee=value(instrument, -change, price),
+        effect="close",
         id=one.text("id") or None,
         cash=Decimal(0),
         dated=True,

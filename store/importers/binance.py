@@ -15,6 +15,9 @@ Fees:
 - in a third coin (BNB): the file does not say what it was worth. The fee is left out, and
   `assumed` says how much of which coin.
 
+Nobody is short on the spot market: a sale closes, and one of coins that no file bought
+(deposited, or bought before) makes no trade.
+
 An account has one currency. Where a file has several quotes, the one of `--currency` is read
 and the rows of others are refused; without it the file is.
 
@@ -199,6 +202,7 @@ def execution(deal: Deal) -> Execution:
         price=deal.price,
         at=moment(shown, ZoneInfo(ZONE), "Date(UTC)", text),
         fee=money,
+        effect="open" if deal.side == "buy" else "close",
         cash=cash,
     )
 

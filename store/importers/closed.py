@@ -63,7 +63,7 @@ def require_net(column: str, text: str, one: Closed, tolerance: Decimal = CENT) 
     """Refuse a P&L that is not, within `tolerance`, what prices and fees come to."""
     with localcontext(prec=PRECISION):
         points = one.sign * (one.exit_price - one.entry_price) * one.quantity
-        expected = points * (one.instrument.multiplier or Decimal(1)) - one.fees
+        expected = points * one.instrument.unit - one.fees
         difference = one.net - expected
     if abs(difference) >= tolerance:
         reason = f"prices, quantity and fees come to {plain(expected)}, {plain(difference)} off"

@@ -28,7 +28,7 @@ from store.pnl import PRECISION
 from store.records import FillKind
 from store.statements.amounts import day, needed, of_day
 from store.statements.execution import Instrument
-from store.statements.gathering import STANDARD, Gathered
+from store.statements.gathering import Gathered
 from store.statements.instruments import instrument_of
 from store.statements.jsonrows import Record, listed, numbered
 from store.statements.refusing import Refused
@@ -82,10 +82,8 @@ def closed(position: Record) -> Closed:
         if abs(proceeds - cost - gain) >= CENT:
             reason = f"proceeds less cost is {proceeds - cost:f}"
             raise Refused("gain_loss", position.text("gain_loss"), reason)
-        multiplier = STANDARD.get(instrument.kind, Decimal(1))
-        paid, received = (
-            rounded(money / abs(signed) / multiplier, PRICE_DIGITS) for money in (cost, proceeds)
-        )
+        size = abs(signed) * instrument.unit
+        paid, received = (rounded(money / size, PRICE_DIGITS) for money in (cost, proceeds))
     opened, ended = (
         day(position.text(name), name, *reversed(DAYS)) for name in ("open_date", "close_date")
     )

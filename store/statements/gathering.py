@@ -13,7 +13,6 @@ from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.refusing import Refused, Rejection
 from store.statements.source import Source
 
-STANDARD = {"option": Decimal(100)}
 LESS_THAN_A_CENT = Decimal("0.01")
 
 
@@ -64,9 +63,8 @@ def oldest_first(
 
 def value(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
     """What `quantity` of it is worth at `price`, in currency, exactly."""
-    multiplier = instrument.multiplier or STANDARD.get(instrument.kind, Decimal(1))
     with localcontext(prec=PRECISION):
-        return price * quantity * multiplier
+        return price * quantity * instrument.unit
 
 
 def cash_moved(side: Side, worth: Decimal, fee: Decimal) -> Decimal:

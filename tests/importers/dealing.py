@@ -5,9 +5,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
+from store.database import Store
 from store.importers import ImportFile, Statement, formats, read
+from store.importing import import_file
+from store.models import Trade
 from store.statements.execution import Instrument
 from store.statements.source import Source
+from store.verifying import verify_user
 
 MULTIPLIER = {"option": Decimal(100)}
 
@@ -46,6 +52,22 @@ def open_tickers(found: Statement) -> dict[str, Decimal]:
     for one in found.executions:
         held[one.instrument] += one.quantity if one.side == "buy" else -one.quantity
     return {what.ticker: quantity for what, quantity in held.items() if quantity}
+
+
+async def recorded_twice(store: Store, found: Statement) -> list[tuple[str, str, Decimal | None]]:
+    """The trades that a file makes, of ticker, status and net P&L; the second time none is new."""
+    seen = []
+    for _ in range(2):
+        result = await store.record(
+            lambda session: import_file(session, found, take_good=True), keyed=True
+        )
+        async with store.read() as session:
+            trades = await session.scalars(select(Trade).order_by(Trade.ticker, Trade.number))
+            seen.append([(one.ticker, one.status, one.net_pnl) for one in trades])
+    assert (result.new, result.recorded, result.extended, result.restated) == (0, 0, 0, 0)
+    assert seen[0] == seen[1]
+    assert (await verify_user(store, 1)).wrong is None
+    return seen[0]
 
 
 def refused(found: Statement | ImportFile) -> list[tuple[int, str]]:

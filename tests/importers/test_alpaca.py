@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.importers.dealing import cash, fitting, open_tickers, refused, statement, written
+from store.database import Store
+from tests.importers.dealing import (
+    cash,
+    fitting,
+    open_tickers,
+    recorded_twice,
+    refused,
+    statement,
+    written,
+)
 
 OWN = Path(__file__).parent / "alpaca.json"
 FILL = {
@@ -110,3 +119,13 @@ def test_a_coin_is_known_by_its_older_name_too(tmp_path: Path) -> None:
 
     assert found.executions[0].instrument.ticker == "BTC"
     assert found.executions[0].instrument.symbol == "BTC/USD"
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """The assigned puts and the shares they delivered are one trade, open while the shares are
+    held."""
+    assert await recorded_twice(store, statement(OWN, mode="paper")) == [
+        ("AAPL", "open", None),
+        ("ETH", "closed", Decimal("94.75")),
+        ("QS", "closed", Decimal(-55)),
+    ]

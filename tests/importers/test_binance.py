@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from store.errors import Invalid
-from tests.importers.dealing import cash, fitting, open_tickers, refused, statement, written
+from tests.importers.dealing import (
+    cash,
+    fitting,
+    open_tickers,
+    recorded_twice,
+    refused,
+    statement,
+    written,
+)
 
 OWN = Path(__file__).parent / "binance.csv"
 NEW = "Date(UTC),Pair,Side,Price,Executed,Amount,Fee\n"
@@ -95,3 +104,10 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, row: str, column: str
     found = statement(written(tmp_path, NEW + row + "\n"))
 
     assert (found.executions, refused(found)) == ((), [(2, column)])
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """The bitcoin that was sold was bought before the file begins: no trade is made of it."""
+    assert await recorded_twice(store, statement(OWN, currency="USDT")) == [
+        ("DOGE", "closed", Decimal("4.52516")),
+    ]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from store.database import Store
 from store.errors import Invalid
 from store.importers import mapping
 from store.statements.execution import Statement
-from tests.importers.dealing import cash, refused, statement, written
+from tests.importers.dealing import cash, recorded_twice, refused, statement, written
 
 CASES = Path(__file__).parents[3] / "shared/samples/tradetally/trading-calculation-contracts.json"
 
@@ -275,3 +276,9 @@ def test_known_exports_give_their_results(
     assert {one.quantity for one in found.executions} == {expected["quantity"]}
     side = "buy" if expected["side"] == "long" else "sell"
     assert found.executions[0].side == side
+
+
+async def test_its_trades_are_recorded_once(store: Store, tmp_path: Path) -> None:
+    found = mapped(tmp_path, PROJECTX, "projectx_orders", mode="paper")
+
+    assert await recorded_twice(store, found) == [("MES", "closed", Decimal("32.50"))]

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from store.errors import Invalid
 from store.importers.tradier_gainloss import NAME as GAINLOSS
+from store.importing import import_file
 from tests.importers.dealing import (
     cash,
     closed,
     fitting,
     open_tickers,
+    recorded_twice,
     refused,
     statement,
     written,
@@ -154,3 +157,18 @@ def test_closed_positions_ask_for_the_mode_and_refuse_a_wrong_gain(tmp_path: Pat
         closed(gains(tmp_path, wrong))
 
     assert refused(closed(gains(tmp_path, wrong), mode="live")) == [(1, "gain_loss")]
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    assert await recorded_twice(store, statement(OWN)) == [
+        ("PFE", "closed", Decimal("0.29")),
+        ("SPY", "closed", Decimal("99.58")),
+    ]
+
+
+async def test_closed_positions_are_recorded_once(store: Store, tmp_path: Path) -> None:
+    file = closed(gains(tmp_path, POSITIONS), mode="live")
+    for recorded in (3, 0):
+        async with store.write() as session:
+            result = await import_file(session, file)
+        assert (result.recorded, result.stored_net_pnl) == (recorded, Decimal("134.93"))

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.importers.dealing import cash, fitting, open_tickers, refused, statement, written
+from store.database import Store
+from tests.importers.dealing import (
+    cash,
+    fitting,
+    open_tickers,
+    recorded_twice,
+    refused,
+    statement,
+    written,
+)
 
 OWN = Path(__file__).parent / "webull.csv"
 CASES = OWN.parents[3] / "shared/samples/tradetally/trading-calculation-contracts.json"
@@ -134,3 +143,12 @@ def test_a_known_round_trip_gives_its_result(tmp_path: Path) -> None:
 
     assert cash(found) == {"GLW": Decimal("3.42")}
     assert [one.price for one in found.executions] == [250, 254]
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """The spread is one trade of 230; 1.25 XYZ make .973; 20 DUP stay open."""
+    assert await recorded_twice(store, statement(OWN)) == [
+        ("DUP", "open", None),
+        ("SPX", "closed", Decimal(230)),
+        ("XYZ", "closed", Decimal("0.973")),
+    ]
