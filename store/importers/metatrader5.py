@@ -6,9 +6,9 @@ columns: Positions, Orders, Deals, Open Positions, Results. HTML rows of positio
 hidden cell that no column stands over.
 
 Positions are read, one trade each: Time, Position, Symbol, Type (buy, sell), Volume, Price,
-S / L, T / P, Time, Price, Commission, Swap, Profit. Deals repeat them and do not say which
-position they belong to. Balance deals are counted as cash; open positions and orders are
-counted as ignored, for they will be in a later report once closed.
+S / L, T / P, Time, Price, Commission, Swap, Profit. Open positions are counted as ignored, for
+they will be in a later report once closed, and so are deposits. A report without positions
+(a test of a strategy, a table of deals alone) has its deals read: `metatrader5_deals`.
 
 - Volume is in lots, and the size of a lot is not in the file. It follows from Profit, which
   is in the account's currency before commission and swap: the currency per point of each
@@ -23,13 +23,10 @@ counted as ignored, for they will be in a later report once closed.
 Sources: reports quoted in public parsers; MetaTrader 5's help on trading reports.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
-from html import unescape
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from store.accounts import AccountEntry
@@ -37,41 +34,34 @@ from store.errors import Invalid
 from store.importers.closed import CENT, Closed, contract_size, drafted, filed
 from store.importers.format import Format, account_of
 from store.importers.imported import Draft, ImportFile, Options
+from store.importers.metatrader5_deals import DEALS, deals
+from store.importers.metatrader5_report import (
+    SIGNS,
+    TESTER,
+    Line,
+    account_of_report,
+    lines_of,
+    number,
+    section,
+    server_time,
+    spaced,
+    starts,
+)
 from store.importers.values import zone_named
 from store.pnl import PRECISION
-from store.records import ExitReason, Mode
-from store.statements.amounts import amount, clock, moment, needed
-from store.statements.execution import Instrument
+from store.records import ExitReason
+from store.statements.execution import Instrument, Statement
 from store.statements.gathering import Gathered
 from store.statements.refusing import Refused
 from store.statements.source import Source
 
-NAME = "metatrader5"
+NAME, BROKER = "metatrader5", "MetaTrader 5"
 POSITIONS = (
     "Time", "Position", "Symbol", "Type", "Volume", "Price", "S / L", "T / P", "Time", "Price",
     "Commission", "Swap", "Profit",
 )  # fmt: skip
-DEALS = ("Time", "Deal", "Symbol", "Type", "Direction", "Volume", "Price")
-SECTIONS = {"Positions", "Orders", "Deals", "Open Positions", "Working Orders", "Results"}
-ACCOUNT = re.compile(
-    r"(?P<number>[0-9]{1,20})\s*\((?P<currency>[A-Z]{3,5}),(?P<rest>[^()]{0,200})\)"
-)
-SIGNS = {"buy": 1, "sell": -1}
 # A position that was closed at its stop or its target, by whether it was at the one or other.
 REACHED: dict[tuple[bool, bool], ExitReason] = {(True, False): "stop", (False, True): "target"}
-MODES: dict[str, Mode] = {"real": "live", "demo": "paper", "contest": "paper"}
-TIMES = ("%Y.%m.%d %H:%M:%S", "%Y.%m.%d %H:%M")
-TOKEN = re.compile(
-    r"<(?P<end>/?)(?P<tag>tr|td|th|table)(?P<attributes>\s[^<>]{0,1000})?>"
-    r"|<[^<>]{0,1000}>|(?P<text>[^<]+)|<",
-    re.IGNORECASE,
-)
-HIDDEN = re.compile(r"""class\s?=\s?["']?hidden\b""", re.IGNORECASE)
-
-
-class Line(NamedTuple):
-    number: int
-    cells: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -95,50 +85,15 @@ def fits(source: Source) -> bool:
     if source.json is not None:
         return False
     if source.head.startswith("<"):
-        return "Trade History Report" in source.text[:4096]
+        return any(title in source.text[:4096] for title in ("Trade History Report", TESTER))
     return any(
         starts(fields, POSITIONS) or starts(fields, DEALS) for _, fields in source.records[:60]
     )
 
 
-def starts(fields: Sequence[str], columns: Sequence[str]) -> bool:
-    return tuple(field.strip() for field in fields[: len(columns)]) == tuple(columns)
-
-
-def lines_of(source: Source) -> list[Line]:
-    if source.head.startswith("<"):
-        return list(table_rows(source.text))
-    return [Line(number, [one.strip() for one in cells]) for number, cells in source.records]
-
-
-def table_rows(page: str) -> Iterator[Line]:
-    """The rows of a page's tables without their hidden cells; nothing of the page is resolved."""
-    cells: list[list[str]] = []
-    shown = False
-    number = 1
-    for found in TOKEN.finditer(page):
-        tag = (found["tag"] or "").lower()
-        if tag in ("tr", "table"):  # A row ends where the next begins, whether it is closed or not.
-            if any(line := [text_of(cell) for cell in cells]):
-                yield Line(number, line)
-            cells, shown = [], False
-        elif tag:
-            shown = not found["end"] and not HIDDEN.search(found["attributes"] or "")
-            if shown:
-                cells.append([])
-        elif shown:
-            cells[-1].append(found["text"] or "")
-        number += found[0].count("\n")
-
-
-def text_of(cell: Sequence[str]) -> str:
-    return " ".join(unescape("".join(cell)).split())
-
-
-def parse(source: Source, options: Options) -> ImportFile:
+def parse(source: Source, options: Options) -> ImportFile | Statement:
     """Raises:
-    Invalid: there are no positions, or the server's zone, or whether the account is paper or
-        live, is said nowhere.
+    Invalid: the server's zone, or whether the account is paper or live, is said nowhere.
     """
     zone = zone_named(options.zone)
     if zone is None:
@@ -147,13 +102,37 @@ def parse(source: Source, options: Options) -> ImportFile:
             " say it with --zone, such as --zone Europe/Athens."
         )
     lines = lines_of(source)
-    if not any(starts(line.cells, POSITIONS) for line in lines):
+    said = account_of_report(lines)
+    mode = said.mode or options.mode
+    if mode is None:
         raise Invalid(
-            f"{source.path.name} has no positions. Deals alone do not say which position they"
-            " belong to: save the report of the tab History with its view Positions."
+            f"{source.path.name} does not say whether its trades are paper or live:"
+            " add --mode paper or --mode live."
         )
-    account = account_in(lines, source, options)
-    found = Gathered(source)
+    assumed = f"times are of the server's clock in {zone.key}"
+    if not any(starts(line.cells, POSITIONS) for line in lines):
+        found = deals(lines, said, Gathered(source), zone, options.multiplier)
+        return found.statement(
+            NAME, BROKER, currency=said.currency or options.currency, mode=mode, assumed=(assumed,)
+        )
+    account = account_of(
+        name=options.account or " ".join(filter(None, (BROKER, said.number))),
+        mode=mode,
+        broker=BROKER,
+        currency=said.currency or options.currency,
+        zone=options.zone,
+    )
+    return closed_positions(lines, account, Gathered(source), zone, options, assumed)
+
+
+def closed_positions(
+    lines: Sequence[Line],
+    account: AccountEntry,
+    found: Gathered,
+    zone: ZoneInfo,
+    options: Options,
+    *assumed: str,
+) -> ImportFile:
     positions = []
     for line in section(lines, "Positions", POSITIONS, found):
         with found.row(line.number):
@@ -163,64 +142,17 @@ def parse(source: Source, options: Options) -> ImportFile:
     for one in positions:
         with found.row(one.line.number):
             drafts.append(drafted(closed(one, sizes, options.multiplier), account, NAME))
-    return filed(found, drafts, account, NAME, f"times are of the server's clock in {zone.key}")
-
-
-def account_in(lines: Sequence[Line], source: Source, options: Options) -> AccountEntry:
-    """The account as the title says it; the name of the user wins."""
-    texts = (cell for line in lines[:20] for cell in line.cells)
-    said = next((found for found in map(ACCOUNT.search, texts) if found), None)
-    words = [word.strip() for word in said["rest"].split(",")] if said else []
-    mode = next((MODES[word] for word in words if word in MODES), options.mode)
-    if mode is None:
-        raise Invalid(
-            f"{source.path.name} does not say whether its trades are paper or live:"
-            " add --mode paper or --mode live."
-        )
-    return account_of(
-        name=options.account or (f"MetaTrader {said['number']}" if said else "MetaTrader"),
-        mode=mode,
-        broker="MetaTrader 5",
-        currency=said["currency"] if said else options.currency,
-        zone=options.zone,
-    )
-
-
-def section(
-    lines: Sequence[Line], title: str, columns: Sequence[str], found: Gathered
-) -> Iterator[Line]:
-    """The rows under `columns`; rows of other sections that are read nowhere are counted."""
-    current: str | None = None
-    for line in lines:
-        first = next((cell for cell in line.cells if cell), "")
-        if first in SECTIONS and sum(map(bool, line.cells)) == 1:
-            current = first
-        elif starts(line.cells, columns):
-            current = title
-        elif current == title and line.cells[0][:1].isdigit():
-            yield line
-        elif current == title and any(cell in SIGNS for cell in line.cells):
-            found.rejected.append(
-                Refused("Time", first, "a position begins with its time").rejection(
-                    found.source.path.name, line.number
-                )
-            )
-        elif line.cells[0][:1].isdigit() and current == "Open Positions":
-            found.ignored["open positions"] += 1
-        elif line.cells[0][:1].isdigit() and current == "Deals" and "balance" in line.cells[:5]:
-            found.ignored["deposits and withdrawals"] += 1
+    return filed(found, drafts, account, NAME, *assumed)
 
 
 def position(line: Line, zone: ZoneInfo) -> Position:
     cells = [*line.cells, *[""] * len(POSITIONS)]
     if cells[3] not in SIGNS:
         raise Refused("Type", cells[3], "buy or sell is needed")
-    lots = number(cells, 4)
+    lots = number(cells[4], POSITIONS[4])
     if lots <= 0:
         raise Refused("Volume", cells[4], "a volume above 0 is needed")
-    opened_at, closed_at = (
-        moment(clock(cells[at], "Time", *TIMES), zone, "Time", cells[at]) for at in (0, 8)
-    )
+    opened_at, closed_at = (server_time(cells[at], zone) for at in (0, 8))
     if closed_at < opened_at:
         raise Refused("Time", cells[8], "it is before the position was opened")
     stop, target, exit_price = (spaced(cells[at], POSITIONS[at]) for at in (6, 7, 9))
@@ -229,22 +161,14 @@ def position(line: Line, zone: ZoneInfo) -> Position:
         symbol=cells[2],
         sign=SIGNS[cells[3]],
         lots=lots,
-        entry_price=number(cells, 5),
-        exit_price=number(cells, 9),
+        entry_price=number(cells[5], POSITIONS[5]),
+        exit_price=number(cells[9], POSITIONS[9]),
         opened_at=opened_at,
         closed_at=closed_at,
-        costs=-(number(cells, 10) + number(cells, 11)),
-        profit=number(cells, 12),
+        costs=-(number(cells[10], POSITIONS[10]) + number(cells[11], POSITIONS[11])),
+        profit=number(cells[12], POSITIONS[12]),
         reason=REACHED.get((exit_price == stop, exit_price == target)),
     )
-
-
-def number(cells: Sequence[str], place: int) -> Decimal:
-    return needed(cells[place].replace(" ", "").replace("\u00a0", ""), POSITIONS[place])
-
-
-def spaced(text: str, column: str) -> Decimal | None:
-    return amount(text.replace(" ", "").replace("\u00a0", ""), column)
 
 
 def size_of(one: Position) -> Decimal | None:
@@ -295,6 +219,4 @@ def agrees(one: Position, size: Decimal) -> bool:
     return abs(gross - one.profit) < CENT
 
 
-FORMAT = Format(
-    NAME, "MetaTrader 5's Trade History Report with its table of Positions", fits, parse
-)
+FORMAT = Format(NAME, "MetaTrader 5's report or its tables of Positions or Deals", fits, parse)

@@ -9,7 +9,15 @@ import pytest
 from store.database import Store
 from store.errors import Invalid
 from store.importing import import_file
-from tests.importers.dealing import closed, fitting, refused, written
+from tests.importers.dealing import (
+    cash,
+    closed,
+    fitting,
+    recorded_twice,
+    refused,
+    statement,
+    written,
+)
 
 OWN = Path(__file__).parent / "metatrader5.html"
 ZONE = "Europe/Athens"
@@ -19,11 +27,27 @@ TABLE = (
     "Time,Position,Symbol,Type,Volume,Price,S / L,T / P,Time,Price,Commission,Swap,Profit\n"
 )
 ROW = "2026.01.15 10:30:00,1,EURUSD,buy,1,1.10000,,,2026.01.15 11:30:00,1.10100,-1,0.50,100.00\n"
+DEALS = [
+    "Time", "Deal", "Symbol", "Type", "Direction", "Volume", "Price", "Order", "Commission",
+    "Fee", "Swap", "Profit", "Balance", "Comment",
+]  # fmt: skip
+REPORT = 'Account:,,,"555 (USD, Server, demo)",,,,\n\nDeals,,,,\n' + ",".join(DEALS) + "\n"
+GOLD = """\
+2026.01.14 10:00:00,1,,balance,,,,,0.00,0.00,0.00,10 000.00,10 000.00,
+2026.01.15 10:00:00,2,XAUUSD,buy,in,0.10,2000.00,12,-0.70,0.00,0.00,0.00,,
+2026.01.15 10:01:00,3,XAUUSD,buy,in,0.10,2010.00,13,-0.70,0.00,0.00,0.00,,
+2026.01.15 10:02:00,4,XAUUSD,sell,out,0.10,2015.00,14,0.00,-0.10,-0.10,100.00,,
+2026.01.15 10:03:00,5,XAUUSD,sell,out,0.10,2020.00,15,0.00,-0.10,0.00,150.00,,
+2026.01.15 10:04:00,6,XAUUSD,sell,in,0.10,2000.00,16,0.00,0.00,0.00,0.00,,
+2026.01.15 10:05:00,7,XAUUSD,buy,in/out,0.20,1990.00,17,0.00,0.00,0.00,100.00,,
+,,,,,,,,-1.40,-0.20,-0.10,350.00,10 348.30,
+"""
 
 
 def test_only_this_format_fits(tmp_path: Path) -> None:
     assert fitting(OWN) == ["metatrader5"]
     assert fitting(written(tmp_path, TABLE)) == ["metatrader5"]
+    assert fitting(written(tmp_path, REPORT)) == ["metatrader5"]
 
 
 def test_positions_have_the_profit_of_the_report_less_their_costs() -> None:
@@ -68,7 +92,11 @@ def test_the_account_is_the_reports() -> None:
     account = closed(OWN, zone=ZONE).account
 
     assert account is not None
-    assert (account.name, account.mode, account.currency) == ("MetaTrader 12345678", "live", "USD")
+    assert (account.name, account.mode, account.currency) == (
+        "MetaTrader 5 12345678",
+        "live",
+        "USD",
+    )
 
 
 def test_a_target_that_was_reached_is_the_reason() -> None:
@@ -104,11 +132,62 @@ def test_the_same_table_is_read_from_csv(tmp_path: Path) -> None:
     assert (file.account.mode, file.account.currency) == ("paper", "EUR")
 
 
-def test_deals_alone_are_refused_with_what_to_do(tmp_path: Path) -> None:
-    deals = "Time,Deal,Symbol,Type,Direction,Volume,Price,Order,Commission,Swap,Profit,Balance\n"
+def test_deals_are_read_where_there_are_no_positions(tmp_path: Path) -> None:
+    """Gold, 100 a point of a lot: .2 bought at an average of 2,005 leave at 2,015 and 2,020, .1
+    each: 100 + 150 = 250, less .70 + .70 + .20 + .10 of costs 248.30. The last deal goes through
+    zero: sold .1 at 2,000 to be short, bought .2 at 1,990: 100; .1 stays open."""
+    found = statement(written(tmp_path, REPORT + GOLD), zone=ZONE)
 
-    with pytest.raises(Invalid, match="save the report of the tab History"):
-        closed(written(tmp_path, deals), zone=ZONE)
+    assert found.rejected == ()
+    assert {one.instrument.multiplier for one in found.executions} == {100}
+    assert [one.effect for one in found.executions] == [
+        "open", "open", "close", "close", "open", None,
+    ]  # fmt: skip
+    # -20000.70 - 20100.70 + 20149.80 + 20199.90 is 248.30; then + 20000 - 39800.
+    assert cash(found) == {"XAUUSD": Decimal("-19551.70")}
+    assert [(one.kind, one.amount) for one in found.cash] == [("transfer", Decimal("10000.00"))]
+    assert (found.mode, found.currency) == ("paper", "USD")
+    assert [one.id for one in found.executions] == ["2", "3", "4", "5", "6", "7"]
+
+
+async def test_deals_are_recorded_once(store: Store, tmp_path: Path) -> None:
+    found = statement(written(tmp_path, REPORT + GOLD), zone=ZONE)
+
+    assert await recorded_twice(store, found) == [
+        ("XAUUSD", "closed", Decimal("248.30")),
+        ("XAUUSD", "closed", Decimal(100)),
+        ("XAUUSD", "open", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("150.00", "151.00"),  # A profit that the points do not give.
+        ("sell,out,0.10,2015", "sell,in,0.10,2015"),  # A second position, against the first.
+    ],
+)
+def test_deals_of_more_than_one_position_are_refused(
+    tmp_path: Path, other: tuple[str, str]
+) -> None:
+    found = statement(written(tmp_path, REPORT + GOLD.replace(*other)), zone=ZONE)
+
+    assert found.executions == ()
+    assert {one.column for one in found.rejected} == {"Profit"}
+    assert "its table of positions" in found.rejected[0].reason
+
+
+def test_a_test_of_a_strategy_is_on_paper(tmp_path: Path) -> None:
+    page = (
+        "<html><head><title>Strategy Tester Report</title></head><table><tr><td>Strategy Tester"
+        " Report</td></tr><tr><td>Currency:</td><td><b>EUR</b></td></tr><tr><th>Deals</th></tr>"
+        "<tr><td>" + "</td><td>".join(DEALS) + "</td></tr><tr><td>"
+        + "</td><td>".join(GOLD.splitlines()[1].split(",")) + "</td></tr></table></html>"
+    )  # fmt: skip
+
+    found = statement(written(tmp_path, page, "tester.html"), zone=ZONE, multiplier=Decimal(100))
+
+    assert (found.mode, found.currency, len(found.executions)) == ("paper", "EUR", 1)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +214,9 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, old: str, new: str, c
 def test_a_page_of_junk_takes_no_time_and_gives_no_trade(tmp_path: Path, junk: str) -> None:
     page = "<html><title>Trade History Report</title>" + junk
 
-    with pytest.raises(Invalid, match="has no positions"):
-        closed(written(tmp_path, page, "junk.html"), zone=ZONE)
+    found = statement(written(tmp_path, page, "junk.html"), zone=ZONE, mode="paper")
+
+    assert found.executions == ()
 
 
 async def test_it_is_recorded_once_with_its_own_pnl(store: Store) -> None:
