@@ -75,8 +75,8 @@ def read(event: Record, found: Gathered) -> None:
     elif kind == "option":
         found.executions.append(ending(event))
     elif kind not in CASH:
-        known = ", ".join(["trade", "option", *CASH])
-        raise Refused("type", event.text("type"), f"one of {known} is known")
+        reason = "it may change a position; record the trades it touches by hand"
+        raise Refused("type", event.text("type"), reason)
     elif moved := amount(event.text("amount"), "amount"):
         found.cash.append(CashRow(event.number, CASH[kind], moved))
     else:
