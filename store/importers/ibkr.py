@@ -75,7 +75,7 @@ def zone_of(options: Options, reading: Reading) -> ZoneInfo:
 
 def statement(source: Source, format: str, reading: Reading, options: Options) -> Statement:
     """The statement of what was found, in one currency, oldest first."""
-    currency = in_one_currency(reading, options.currency)
+    currency = in_one_currency(reading, options.currency and options.currency.upper())
     deals = sorted(reading.deals, key=lambda deal: deal.execution.at)
     return Statement(
         path=source.path,
@@ -94,15 +94,16 @@ def statement(source: Source, format: str, reading: Reading, options: Options) -
 
 def in_one_currency(reading: Reading, asked: str | None) -> str | None:
     """Keep what was dealt in one currency, for an account has one: the one asked for, else the
-    most frequent. The others are left out where one was asked for, else refused."""
-    counts = Counter(deal.currency for deal in reading.deals) or Counter(
-        currency for currency, _ in reading.cash
+    most frequent. The others are left out where one was asked for, else refused; what says
+    no currency goes with it."""
+    counts = Counter(deal.currency for deal in reading.deals if deal.currency) or Counter(
+        currency for currency, _ in reading.cash if currency
     )
     if not counts:
         return asked
     kept = asked if asked in counts else min(counts, key=lambda one: (-counts[one], one))
     for deal in reading.deals:
-        if deal.currency == kept:
+        if deal.currency in (kept, ""):
             continue
         if asked == kept:
             reading.ignored["deals in other currencies"] += 1
@@ -112,12 +113,12 @@ def in_one_currency(reading: Reading, asked: str | None) -> str | None:
                 " --currency and --account the file is imported once for each"
             )
             reading.reject(deal.execution.row, Refused("currency", deal.currency, reason))
-    reading.deals = [deal for deal in reading.deals if deal.currency == kept]
-    others = sum(currency != kept for currency, _ in reading.cash)
+    reading.deals = [deal for deal in reading.deals if deal.currency in (kept, "")]
+    others = sum(currency not in (kept, "") for currency, _ in reading.cash)
     if others:
         reading.ignored["cash rows in other currencies"] += others
-    reading.cash = [(currency, row) for currency, row in reading.cash if currency == kept]
-    return kept or asked
+    reading.cash = [(currency, row) for currency, row in reading.cash if currency in (kept, "")]
+    return kept
 
 
 def mode_of(accounts: Iterable[str | None]) -> Mode | None:

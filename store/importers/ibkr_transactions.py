@@ -51,7 +51,7 @@ from store.statements.contracts import (
 )
 from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.refusing import Refused
-from store.statements.source import Row, Source
+from store.statements.source import Row, Source, newest_first
 
 NAME = "ibkr_transactions"
 SECTION = "Transaction History"
@@ -85,7 +85,7 @@ def parse(source: Source, options: Options) -> Statement:
     found = list(sections(source))
     base = base_currency(row for section, row, _ in found if section == "Summary")
     rows = [(row, excess) for section, row, excess in found if section == SECTION]
-    if rows and rows[0][0].text("Date") >= rows[-1][0].text("Date"):
+    if newest_first([row.text("Date") for row, _ in rows]):
         rows.reverse()
     # An option that ends without a price has no price currency: it has its opening's.
     dealt_in: dict[Instrument, str] = {}
@@ -141,7 +141,7 @@ def deal_of(
     stated = row.text("Price Currency").upper()
     known = stated not in ("", "-")
     instrument = instrument_of(row, terms, abs(signed) * price, same=not known or stated == base)
-    currency = stated if known else dealt_in.get(instrument, base)
+    currency = stated if known else dealt_in.get(instrument, "" if stated else base)
     fee, cash = settled(row, instrument, side, abs(signed), price, base=base, currency=currency)
     on = amounts.day(row.text("Date"), "Date", "%Y-%m-%d")
     execution = Execution(

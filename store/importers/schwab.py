@@ -41,7 +41,7 @@ from store.statements.balancing import CENT, multiplier, proceeds, require_balan
 from store.statements.contracts import contract_in_words, ticker, underlying
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.refusing import Refused, Rejection
-from store.statements.source import Row, Source, Table, table_of
+from store.statements.source import Row, Source, Table, newest_first, table_of
 
 NAME = "schwab"
 BROKER = "Charles Schwab"
@@ -164,10 +164,7 @@ def day_of(row: Row) -> date:
 
 
 def oldest_first(lines: list[Line]) -> list[Line]:
-    """The rows in the order of time. Schwab writes the newest first; a file of one day is
-    taken so too."""
-    newest_first = not lines or lines[0].on >= lines[-1].on
-    return lines[::-1] if newest_first else lines
+    return lines[::-1] if newest_first([line.on for line in lines]) else lines
 
 
 def pairings(lines: Sequence[Line]) -> set[int]:
