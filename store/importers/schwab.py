@@ -279,7 +279,7 @@ def price_of(
         digits = -int(shown.as_tuple().exponent)
         rounding = units * Decimal("0.5").scaleb(-digits) if digits >= SHOWN_DIGITS else Decimal(0)
         require_balance("Amount", cash, expected, within=CENT + rounding)
-        if abs(cash - expected) < CENT:
+        if abs(cash - expected) <= CENT / 2 or not rounding:
             return shown
         return rounded(abs(cash + fee) / units, PRICE_DIGITS)
 
