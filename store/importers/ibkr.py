@@ -149,6 +149,14 @@ def category(text: str, column: str) -> InstrumentKind | None:
     return CATEGORIES[name]
 
 
+def currency(text: str, column: str) -> str:
+    """A currency's code, '' where none is said."""
+    code = text.strip().upper()
+    if code and not (len(code) == 3 and code.isascii() and code.isalpha()):
+        raise Refused(column, text, "a currency such as USD is needed")
+    return code
+
+
 def codes_of(text: str) -> set[str]:
     return {code.strip() for code in text.split(";")}
 

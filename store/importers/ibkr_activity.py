@@ -154,7 +154,7 @@ def deal_of(row: Row, known: dict[str, Row], zone: ZoneInfo, account: str | None
         cash=cash,
         delivery=ended is not None and not ends,
     )
-    return Deal(execution, row.text("Currency").upper())
+    return Deal(execution, ibkr.currency(row.text("Currency"), "Currency"))
 
 
 def reversed_side(deal: Deal) -> Deal:
@@ -176,7 +176,8 @@ def instrument_of(row: Row, known: dict[str, Row], points: Decimal, moved: Decim
     if kind == "future":
         per_point = per_point or ratio(moved, points)
         root = ticker(future_root(below or symbol), "Symbol")
-        return Instrument("future", root, multiplier=per_point, symbol=symbol)
+        kept = stated_multiplier("future", per_point, "Multiplier")
+        return Instrument("future", root, multiplier=kept, symbol=symbol)
     terms = contract_in_words(symbol) or contract(symbol)
     if terms is None:
         reason = "an option such as AAPL 16JAN26 150 C is needed"
@@ -190,7 +191,7 @@ def instrument_of(row: Row, known: dict[str, Row], points: Decimal, moved: Decim
         terms.option_type,
         terms.strike,
         terms.expiry,
-        stated_multiplier("option", per_point),
+        stated_multiplier("option", per_point, "Multiplier"),
     )
 
 
@@ -213,7 +214,8 @@ def cash_of(section: str, row: Row) -> Iterator[tuple[str, CashRow]]:
         and not row.text("Subtitle").startswith("Total")
     ):
         amount = amounts.needed(row.text("Amount", "Sales Tax"), "Amount")
-        yield currency, CashRow(row.number, ibkr.cash_kind(section, amount), amount)
+        kind = ibkr.cash_kind(section, amount)
+        yield ibkr.currency(currency, "Currency"), CashRow(row.number, kind, amount)
 
 
 def refuse_moved(section: str, row: Row) -> None:

@@ -188,7 +188,9 @@ def instrument_of(row: Row) -> Instrument:
     kind = ibkr.category(row.text(*CATEGORY), "assetCategory")
     assert kind is not None  # noqa: S101  # Foreign exchange has been left out.
     symbol = row.text("symbol")
-    said = stated_multiplier(kind, amounts.amount(row.text("multiplier"), "multiplier"))
+    said = stated_multiplier(
+        kind, amounts.amount(row.text("multiplier"), "multiplier"), "multiplier"
+    )
     if kind == "equity" and said is not None:
         raise Refused("multiplier", row.text("multiplier"), "shares have a multiplier of 1")
     if kind == "equity":
@@ -250,7 +252,7 @@ def moment_of(row: Row, zone: ZoneInfo, *, ending: bool) -> tuple[datetime, bool
 
 
 def currency_of(row: Row) -> str:
-    currency = row.text(*CURRENCY).upper()
+    currency = ibkr.currency(row.text(*CURRENCY), "currency")
     paid_in = row.text("ibCommissionCurrency", "commissionCurrency").upper() or currency
     if currency and paid_in != currency and fee_of(row):
         reason = f"the commission is in another currency than the deal, {currency}"
@@ -281,7 +283,7 @@ def cash_of(row: Row) -> Iterator[tuple[str, CashRow]]:
     amount = amounts.needed(row.text("amount"), "amount")
     if row.text("levelOfDetail").upper() not in ("SUMMARY", "BASE_SUMMARY"):
         kind = ibkr.cash_kind(row.text("type"), amount)
-        yield row.text(*CURRENCY).upper(), CashRow(row.number, kind, amount)
+        yield ibkr.currency(row.text(*CURRENCY), "currency"), CashRow(row.number, kind, amount)
 
 
 def refuse_moved(row: Row, section: str) -> None:

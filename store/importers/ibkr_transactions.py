@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
+from store.errors import Invalid
 from store.importers import ibkr
 from store.importers.format import Format
 from store.importers.ibkr import Deal, Reading, header_of, sections
@@ -80,10 +81,15 @@ def fits(source: Source) -> bool:
 
 
 def parse(source: Source, options: Options) -> Statement:
+    """Deals and cash of a history.
+
+    Raises:
+        Invalid: its base currency is none.
+    """
     reading = Reading(source.path.name, assumed=[DAYS])
     zone = zone_named(options.zone) or ibkr.ZONE
     found = list(sections(source))
-    base = base_currency(row for section, row, _ in found if section == "Summary")
+    base = base_currency(source, (row for section, row, _ in found if section == "Summary"))
     rows = [(row, excess) for section, row, excess in found if section == SECTION]
     if newest_first([row.text("Date") for row, _ in rows]):
         rows.reverse()
@@ -99,9 +105,12 @@ def parse(source: Source, options: Options) -> Statement:
     return ibkr.statement(source, NAME, reading, options)
 
 
-def base_currency(rows: Iterator[Row]) -> str:
-    names = ("Base Currency",)
-    return next((row.text("Field Value") for row in rows if row.text("Field Name") in names), "")
+def base_currency(source: Source, rows: Iterator[Row]) -> str:
+    found = (row.text("Field Value") for row in rows if row.text("Field Name") == "Base Currency")
+    try:
+        return ibkr.currency(next(found, ""), "Base Currency")
+    except Refused as error:
+        raise Invalid(f"{source.path.name}, Base Currency: {error.reason}.") from None
 
 
 def take(
@@ -141,7 +150,11 @@ def deal_of(
     stated = row.text("Price Currency").upper()
     known = stated not in ("", "-")
     instrument = instrument_of(row, terms, abs(signed) * price, same=not known or stated == base)
-    currency = stated if known else dealt_in.get(instrument, "" if stated else base)
+    currency = (
+        ibkr.currency(stated, "Price Currency")
+        if known
+        else dealt_in.get(instrument, "" if stated else base)
+    )
     fee, cash = settled(row, instrument, side, abs(signed), price, base=base, currency=currency)
     on = amounts.day(row.text("Date"), "Date", "%Y-%m-%d")
     execution = Execution(
@@ -179,7 +192,7 @@ def instrument_of(row: Row, terms: Contract | None, points: Decimal, *, same: bo
     said = amounts.amount(row.text("Multiplier"), "Multiplier")
     if terms is not None:
         below = ticker(underlying(terms.root), "Symbol")
-        per_point = stated_multiplier("option", said)
+        per_point = stated_multiplier("option", said, "Multiplier")
         return Instrument("option", below, terms.option_type, terms.strike, terms.expiry, per_point)
     gross, notional = gross_of(row)
     if not notional and said in (None, 1):
@@ -190,7 +203,8 @@ def instrument_of(row: Row, terms: Contract | None, points: Decimal, *, same: bo
         reason = "a future's multiplier is needed; an activity statement or Flex report has it"
         raise Refused("Multiplier", "", reason)
     root = ticker(future_root(symbol), "Symbol")
-    return Instrument("future", root, multiplier=said, symbol=symbol)
+    kept = stated_multiplier("future", said, "Multiplier")
+    return Instrument("future", root, multiplier=kept, symbol=symbol)
 
 
 def settled(
@@ -222,10 +236,10 @@ def settled(
             require_balance("Gross Amount", gross, expected * rate, within=within)
         if expected:
             rate = gross / expected
-        if fee and (not rate or rate < 0):
-            reason = f"the rate between {base} and {currency} is needed to convert its fee"
-            raise Refused("Exchange Rate", row.text("Exchange Rate"), reason)
-        return round(fee / rate, 8) if fee and rate else fee, None
+        if (expected or fee) and (not rate or rate < 0):
+            reason = f"no rate between {base} and {currency} follows from it"
+            raise Refused("Gross Amount", row.text("Gross Amount"), reason)
+        return fee / rate if fee and rate else fee, None
 
 
 FORMAT = Format(

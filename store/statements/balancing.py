@@ -16,9 +16,15 @@ def multiplier(instrument: Instrument) -> Decimal:
     return instrument.multiplier or STANDARD[instrument.kind]
 
 
-def stated_multiplier(instrument: str, said: Decimal | None) -> Decimal | None:
-    """What an `Instrument` keeps of a multiplier that the file says: None for the standard one."""
-    return None if said == STANDARD.get(instrument) else said
+def stated_multiplier(kind: str, said: Decimal | None, column: str) -> Decimal | None:
+    """What an `Instrument` keeps of the multiplier that a file says: None for the standard one.
+
+    Raises:
+        Refused: it is not above 0.
+    """
+    if said is not None and said <= 0:
+        raise Refused(column, f"{said:f}", "a multiplier above 0 is needed")
+    return None if said == STANDARD.get(kind) else said
 
 
 def proceeds(side: Side, quantity: Decimal, price: Decimal, per_point: Decimal) -> Decimal:

@@ -70,7 +70,7 @@ def test_a_future_without_its_description_has_the_multiplier_of_its_notional(
 
     future = statement(path).executions[-1].instrument
 
-    assert (future.multiplier, future.ticker, future.symbol) == (5, "MES", "MESH6")
+    assert (future.multiplier, future.ticker, future.symbol) == (Decimal(5), "MES", "MESH6")
 
 
 def test_a_mini_option_keeps_its_multiplier(tmp_path: Path) -> None:

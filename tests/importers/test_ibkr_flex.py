@@ -62,7 +62,7 @@ def test_what_is_cancelled_and_corrected_costs_what_was_paid_for_both() -> None:
     correction: -0.73 x 100 - 1.0333 = -74.0333."""
     corrected = next(one for one in statement(OWN).executions if one.id == "7009")
 
-    assert (corrected.quantity, corrected.fee) == (1, Decimal("1.0333"))
+    assert (corrected.quantity, corrected.fee) == (Decimal(1), Decimal("1.0333"))
     assert corrected.cash == Decimal("-74.0333")
 
 
@@ -146,7 +146,11 @@ def test_an_option_settled_in_cash_ends_at_what_it_was_settled_for(tmp_path: Pat
 
     settled = statement(path).executions[5]
 
-    assert (settled.kind, settled.price, settled.cash) == ("settled", Decimal("12.5"), 2500)
+    assert (settled.kind, settled.price, settled.cash) == (
+        "settled",
+        Decimal("12.5"),
+        Decimal(2500),
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,7 +269,10 @@ def test_a_real_report_keeps_both_fills_of_one_second() -> None:
     found = statement(REPORT)
 
     of_apple = [one for one in found.executions if one.instrument.ticker == "AAPL"]
-    assert [(one.id, one.quantity) for one in of_apple] == [("TRD00003", 103), ("TRD00004", 137)]
+    assert [(one.id, int(one.quantity)) for one in of_apple] == [
+        ("TRD00003", 103),
+        ("TRD00004", 137),
+    ]
     assert (len(found.executions), found.rejected) == (4, ())
 
 
