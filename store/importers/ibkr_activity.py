@@ -62,7 +62,7 @@ MOVED = {"Corporate Actions": "a corporate action", "Transfers": "a transfer"}
 
 
 def fits(source: Source) -> bool:
-    return source.text.lstrip('"').startswith(("Statement", "Trades")) and header_of(
+    return source.head.lstrip('"').startswith(("Statement", "Trades")) and header_of(
         source, "Trades", *MARKS
     )
 
