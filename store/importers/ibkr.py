@@ -76,7 +76,8 @@ def zone_of(options: Options, reading: Reading) -> ZoneInfo:
 def statement(source: Source, format: str, reading: Reading, options: Options) -> Statement:
     """The statement of what was found, in one currency, oldest first."""
     currency = in_one_currency(reading, options.currency and options.currency.upper())
-    deals = sorted(reading.deals, key=lambda deal: deal.execution.at)
+    # Shares are delivered after the option that delivers them has ended.
+    deals = sorted(reading.deals, key=lambda deal: (deal.execution.at, deal.execution.delivery))
     return Statement(
         path=source.path,
         format=format,

@@ -28,9 +28,9 @@ def test_orders_of_every_category_are_read_once() -> None:
         "2026-01-12 15:00:00 buy 1 XSP 260116 call 690 at 1.2 fee 1.05",
         "2026-01-12 15:05:00 buy 1 AAPL 260116 call 300 at 0.1 fee 0.6",
         "2026-01-16 21:20:00 buy 3 F 260116 put 12 at 0 fee 0 assigned",
-        "2026-01-16 21:20:00 buy 300 F at 12 fee 0 delivery",
         "2026-01-16 21:20:00 sell 1 XSP 260116 call 690 at 2.35 fee 0 settled",
         "2026-01-16 21:20:00 sell 1 AAPL 260116 call 300 at 0 fee 0 expired",
+        "2026-01-16 21:20:00 buy 300 F at 12 fee 0 delivery",
         "2026-01-20 12:01:59 buy 1 MES at 6900.25 fee 0.62",
         "2026-01-20 12:27:50 sell 1 MES at 6904.75 fee 0.62",
     ]

@@ -40,8 +40,8 @@ def test_rows_are_read_oldest_first_with_fees_in_the_currency_of_the_price() -> 
         "2026-03-06 17:00:00 buy 2 QQQ 260320 put 500 at 0.5 fee -0.5",
         "2026-03-12 16:00:00 buy 1 MES at 6900.25 fee 0.62",
         "2026-03-12 16:00:00 sell 1 MES at 6904.75 fee 0.62",
-        "2026-03-20 20:00:00 buy 100 ZZZ at 9 fee 0 delivery",
         "2026-03-20 20:00:00 buy 1 ZZZ 260320 put 9 at 0 fee 0 assigned",
+        "2026-03-20 20:00:00 buy 100 ZZZ at 9 fee 0 delivery",
     ]
     assert (found.currency, found.mode) == ("USD", "live")
     assert all(one.dated for one in found.executions)
