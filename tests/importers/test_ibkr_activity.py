@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from store.importers import chosen
 from store.statements.source import Source
 from tests.importers.executions import changed, lines, moved, of_text, refusals, statement
+from tests.importers.recorded import recorded
 
 OWN = Path(__file__).parent / "ibkr_activity.csv"
 HEADER = (
@@ -151,3 +153,15 @@ def test_what_moves_a_position_without_a_deal_is_refused(tmp_path: Path) -> None
 
 def test_a_statement_is_recognised_as_nothing_else() -> None:
     assert chosen(Source(OWN), None).name == "ibkr_activity"
+
+
+async def test_orders_become_trades_from_flat_to_flat(store: Store) -> None:
+    """The statement's Realized P/L of each: F 287.75, XSP 113.95, AAPL -10.6, MES 21.26. The
+    assigned put lives on in its shares."""
+    assert await recorded(store, statement(OWN)) == [
+        "F closed 287.75",
+        "F open",
+        "XSP closed 113.95",
+        "AAPL closed -10.6",
+        "MES closed 21.26",
+    ]

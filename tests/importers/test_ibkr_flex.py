@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from store.errors import Invalid
 from store.importers import chosen
 from store.statements.source import Source
 from tests.importers.executions import changed, lines, moved, of_text, refusals, statement
+from tests.importers.recorded import recorded
 
 HERE = Path(__file__).parent
 OWN = HERE / "ibkr_flex.xml"
@@ -276,19 +278,44 @@ def test_a_real_report_keeps_both_fills_of_one_second() -> None:
     assert (len(found.executions), found.rejected) == (4, ())
 
 
+def published() -> str:
+    cases = json.loads(CONTRACTS.read_text())["csv_import_cases"]
+    named = {one["id"]: str(one["csv"]) for one in cases}
+    return named["ibkr_same_order_partial_fills_round_trip"]
+
+
 @pytest.mark.skipif(not CONTRACTS.exists(), reason="the sample is not here")
 def test_a_published_case_of_partial_fills_in_csv(tmp_path: Path) -> None:
     """Its commission is 2.45072, of 3 executions."""
-    cases = json.loads(CONTRACTS.read_text())
-    case = next(
-        one
-        for one in cases["csv_import_cases"]
-        if one["id"] == "ibkr_same_order_partial_fills_round_trip"
-    )
+    found = of_text(tmp_path, published())
 
-    found = of_text(tmp_path, case["csv"])
-
-    assert len(found.executions) == case["expected"]["execution_count"]
+    assert len(found.executions) == 3
     assert sum(one.fee for one in found.executions) == Decimal("2.45072")
     assert [one.side for one in found.executions] == ["buy", "buy", "sell"]
     assert moved(found) == 240 * 5 - Decimal("2.45072")
+
+
+async def test_executions_become_trades_from_flat_to_flat(store: Store) -> None:
+    """AAPL 240 x 2.5 - 2.45072; the assigned put's trade lives on in its shares;
+    SPX -620 - 2.5; CZR 17 - 1.0333 - 0.4; MES 4.5 x 5 - 1.24."""
+    assert await recorded(store, statement(OWN)) == [
+        "AAPL closed 597.54928",
+        "AAPL open",
+        "SPX closed -622.5",
+        "CZR closed 15.5667",
+        "MES closed 21.26",
+    ]
+
+
+async def test_a_report_in_csv_finds_what_was_recorded_from_xml(store: Store) -> None:
+    trades = await recorded(store, statement(OWN))
+
+    assert await recorded(store, statement(OWN_CSV)) == trades
+
+
+@pytest.mark.skipif(not CONTRACTS.exists(), reason="the sample is not here")
+async def test_a_published_case_of_partial_fills_earns_what_it_should(
+    store: Store, tmp_path: Path
+) -> None:
+    """240 x (305 - 300) - 2.45072."""
+    assert await recorded(store, of_text(tmp_path, published())) == ["AAPL closed 1197.54928"]

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from store.importers import chosen
 from store.statements.source import Source
 from tests.importers.executions import changed, lines, moved, of_text, statement
+from tests.importers.recorded import recorded
 
 HERE = Path(__file__).parent
 OWN = HERE / "ibkr_transactions.csv"
@@ -136,3 +138,19 @@ def test_a_real_history_gives_its_round_trip_and_cash() -> None:
     ]
     # Its final balance: 3027.40, which counts the translation of 0.55 and the forex component.
     assert moved(found) + sum(one.amount for one in found.cash) == Decimal("3026.85")
+
+
+async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
+    """ZZZ 10 x 1 - 2; its assigned put lives on in its shares; QQQ 200 - 2 + 0.5;
+    MES 22.5 - 1.24."""
+    assert await recorded(store, statement(OWN)) == [
+        "ZZZ closed 8",
+        "ZZZ open",
+        "QQQ closed 198.5",
+        "MES closed 21.26",
+    ]
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="the sample is not here")
+async def test_a_real_history_leaves_its_rest_open(store: Store) -> None:
+    assert await recorded(store, statement(SAMPLE)) == ["CNX1 open"]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from store.importers import chosen
 from store.statements.source import Source
 from tests.importers.executions import changed, lines, moved, of_text, statement
+from tests.importers.recorded import recorded
 
 HERE = Path(__file__).parent
 OWN = HERE / "schwab.csv"
@@ -175,3 +177,41 @@ def test_real_histories_of_two_generations_move_what_they_say(
     assert sum(one.cash or 0 for one in found.executions) == Decimal(amount)
     assert abs(moved(found) - Decimal(amount)) < Decimal("0.001")
     assert [one.at for one in found.executions] == sorted(one.at for one in found.executions)
+
+
+async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
+    """AAPL expired at -10 - 0.66; SPY 1058.70 - 421.30; BRK.B 3 x 10.1234 - 0.02. The assigned
+    put and the exercised call live on in their shares."""
+    assert await recorded(store, statement(OWN)) == [
+        "AAPL closed -10.66",
+        "F open",
+        "MSFT open",
+        "SPY closed 637.4",
+        "SPXS open",
+        "SCHD open",
+        "BRK.B closed 30.3502",
+    ]
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
+async def test_a_real_history_makes_four_round_trips(store: Store) -> None:
+    """100 x 1 - 11; 50 x 1 - 10; 100 x 2 + 4 x 1 - 10; 90 x 1 - 10; 30.5 are held."""
+    assert await recorded(store, statement(SAMPLES / "schwab_transactions.csv")) == [
+        "VUAG closed 89",
+        "VUAG closed 40",
+        "VUAG closed 194",
+        "VUAG closed 80",
+        "VUAG open",
+    ]
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
+async def test_a_real_history_with_rounded_prices_earns_its_cash(store: Store) -> None:
+    """42103.66 - 40503.61, 49998.85 - 45061.70, 221456.59 - 208166.93."""
+    trades = await recorded(store, statement(SAMPLES / "transactions.csv"))
+
+    assert [f"{Decimal(one.split()[-1]):.2f}" for one in trades] == [
+        "1600.05",
+        "4937.15",
+        "13289.66",
+    ]
