@@ -15,9 +15,11 @@ from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.records import FillKind, Mode, Side
 from store.records import Instrument as InstrumentKind
-from store.statements.execution import CashRow, Effect, Execution, Statement
+from store.statements.contracts import Contract
+from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.refusing import Refused, Rejection
 from store.statements.source import Row, Source
+from store.statements.symbols import future_root, ticker
 
 BROKER = "Interactive Brokers"
 ZONE = ZoneInfo("America/New_York")
@@ -156,6 +158,12 @@ def currency(text: str, column: str) -> str:
     if code and not (len(code) == 3 and code.isascii() and code.isalpha()):
         raise Refused(column, text, "a currency such as USD is needed")
     return code
+
+
+def option_on_future(terms: Contract, column: str, below: str, unit: Decimal | None) -> Instrument:
+    """An option of a future: the trades of both are kept under the future's root."""
+    root = ticker(future_root(below), column)
+    return Instrument("option", root, terms.option_type, terms.strike, terms.expiry, unit)
 
 
 def codes_of(text: str) -> set[str]:

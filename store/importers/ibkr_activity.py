@@ -32,21 +32,21 @@ from store.pnl import PRECISION
 from store.records import Side
 from store.statements import amounts
 from store.statements.balancing import (
-    multiplier,
     proceeds,
     require_balance,
     stated_multiplier,
 )
-from store.statements.contracts import (
-    contract,
-    contract_in_words,
-    future_root,
-    ticker,
-    underlying,
-)
+from store.statements.contracts import contract
 from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.refusing import Refused
 from store.statements.source import Row, Source
+from store.statements.symbols import (
+    contract_in_words,
+    future_root,
+    option,
+    require_settlement,
+    ticker,
+)
 
 NAME = "ibkr_activity"
 CATEGORY = "Asset Category"
@@ -128,7 +128,7 @@ def deal_of(row: Row, known: dict[str, Row], zone: ZoneInfo, account: str | None
     price = amounts.needed(row.text("T. Price"), "T. Price")
     moved = amounts.needed(row.text(*PROCEEDS), "Proceeds")
     instrument = instrument_of(row, known, abs(signed) * price, abs(moved))
-    expected = proceeds(side, abs(signed), price, multiplier(instrument))
+    expected = proceeds(side, abs(signed), price, instrument.unit)
     if instrument.kind == "future":  # Its notional has one sign in some statements.
         moved, expected = abs(moved), abs(expected)
     require_balance("Proceeds", moved, expected)
@@ -136,6 +136,8 @@ def deal_of(row: Row, known: dict[str, Row], zone: ZoneInfo, account: str | None
     codes = ibkr.codes_of(row.text("Code"))
     ended = ibkr.ending(codes, side)
     ends = ended is not None and instrument.kind == "option"
+    if ended and ends and not price:
+        require_settlement(instrument, ended, "T. Price")
     text = row.text("Date/Time")
     shown = amounts.clock(text, "Date/Time", "%Y-%m-%d, %H:%M:%S", "%Y-%m-%d %H:%M:%S")
     with localcontext(prec=PRECISION):
@@ -183,16 +185,11 @@ def instrument_of(row: Row, known: dict[str, Row], points: Decimal, moved: Decim
         reason = "an option such as AAPL 16JAN26 150 C is needed"
         raise Refused("Symbol", symbol, reason)
     if row.text(CATEGORY).upper() in ibkr.FUTURES_OPTIONS:
-        below = future_root(below or terms.root)
         per_point = per_point or ratio(moved, points)
-    return Instrument(
-        "option",
-        ticker(below or underlying(terms.root), "Symbol"),
-        terms.option_type,
-        terms.strike,
-        terms.expiry,
-        stated_multiplier("option", per_point, "Multiplier"),
-    )
+        kept = stated_multiplier("option", per_point, "Multiplier")
+        return ibkr.option_on_future(terms, "Symbol", below or terms.root, kept)
+    kept = stated_multiplier("option", per_point, "Multiplier")
+    return option(terms, "Symbol", below=below, unit=kept)
 
 
 def ratio(moved: Decimal, points: Decimal) -> Decimal:

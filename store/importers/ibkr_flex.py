@@ -41,21 +41,15 @@ from store.pnl import PRECISION
 from store.records import OptionType, Side
 from store.statements import amounts
 from store.statements.balancing import (
-    multiplier,
     proceeds,
     require_balance,
     stated_multiplier,
 )
-from store.statements.contracts import (
-    Contract,
-    contract,
-    future_root,
-    ticker,
-    underlying,
-)
+from store.statements.contracts import Contract, contract
 from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.refusing import Refused, printable
 from store.statements.source import Row, Source
+from store.statements.symbols import future_root, option, require_settlement, ticker
 
 NAME = "ibkr_flex"
 ACCOUNT = ("accountId", "ClientAccountID")
@@ -141,6 +135,8 @@ def execution_of(row: Row, zone: ZoneInfo) -> Execution:
     is_ending = ended is not None and instrument.kind == "option"
     if ended is None and not price and row.text("transactionType") == "BookTrade":
         raise Refused("notes", row.text(*NOTES), "the query's Trades section needs Notes/Codes")
+    if is_ending and ended and not price:
+        require_settlement(instrument, ended, "tradePrice")
     at, dated = moment_of(row, zone, ending=ended is not None)
     fee = fee_of(row)
     return Execution(
@@ -203,29 +199,23 @@ def instrument_of(row: Row) -> Instrument:
         root = future_root(row.text("underlyingSymbol") or symbol)
         return Instrument(kind, ticker(root, "symbol"), multiplier=said, symbol=symbol)
     terms = terms_of(row, symbol)
-    below = row.text("underlyingSymbol") or underlying(terms.root)
-    if row.text(*CATEGORY).upper() in ibkr.FUTURES_OPTIONS:
-        if not row.text("multiplier"):
-            raise Refused("multiplier", "", "the query's Trades section needs Multiplier")
-        below = future_root(below)
-    return Instrument(
-        kind,
-        ticker(below, "underlyingSymbol"),
-        terms.option_type,
-        terms.strike,
-        terms.expiry,
-        said,
-    )
+    below = row.text("underlyingSymbol")
+    if row.text(*CATEGORY).upper() not in ibkr.FUTURES_OPTIONS:
+        return option(terms, "symbol", below=below, unit=said)
+    if not row.text("multiplier"):
+        raise Refused("multiplier", "", "the query's Trades section needs Multiplier")
+    return ibkr.option_on_future(terms, "symbol", below or terms.root, said)
 
 
 def terms_of(row: Row, symbol: str) -> Contract:
     """An option's terms from its own columns, else from its symbol."""
+    found = contract(symbol)
     strike = amounts.amount(row.text("strike"), "strike")
     kind = OPTION_TYPES.get(row.text(*PUT_CALL).upper())
     expiry = row.text("expiry")
     if strike and kind and expiry:
-        return Contract(symbol, day_of(expiry, "expiry"), kind, strike)
-    found = contract(symbol)
+        root = found.root if found else row.text("underlyingSymbol")
+        return Contract(root, day_of(expiry, "expiry"), kind, strike)
     if found is None:
         raise Refused("symbol", symbol, "strike, expiry and putCall are needed in the query")
     return found
@@ -273,7 +263,7 @@ def checked_cash(
     if cash is None or instrument.kind == "future":
         return None
     with localcontext(prec=PRECISION):
-        expected = proceeds(side, quantity, price, multiplier(instrument)) - fee
+        expected = proceeds(side, quantity, price, instrument.unit) - fee
     require_balance("netCash", cash, expected)
     return cash
 

@@ -37,22 +37,21 @@ from store.records import FillKind, Side
 from store.statements import amounts
 from store.statements.balancing import (
     CENT,
-    multiplier,
     proceeds,
     require_balance,
     stated_multiplier,
 )
-from store.statements.contracts import (
-    Contract,
-    contract,
-    contract_in_words,
-    future_root,
-    ticker,
-    underlying,
-)
+from store.statements.contracts import Contract, contract
 from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.refusing import Refused
 from store.statements.source import Row, Source, newest_first
+from store.statements.symbols import (
+    contract_in_words,
+    future_root,
+    option,
+    require_settlement,
+    ticker,
+)
 
 NAME = "ibkr_transactions"
 SECTION = "Transaction History"
@@ -156,6 +155,8 @@ def deal_of(
         else dealt_in.get(instrument, "" if stated else base)
     )
     fee, cash = settled(row, instrument, side, abs(signed), price, base=base, currency=currency)
+    if ended and ends and not price:
+        require_settlement(instrument, ended, "Price")
     on = amounts.day(row.text("Date"), "Date", "%Y-%m-%d")
     execution = Execution(
         row=row.number,
@@ -191,9 +192,7 @@ def instrument_of(row: Row, terms: Contract | None, points: Decimal, *, same: bo
     symbol = row.text("Symbol")
     said = amounts.amount(row.text("Multiplier"), "Multiplier")
     if terms is not None:
-        below = ticker(underlying(terms.root), "Symbol")
-        per_point = stated_multiplier("option", said, "Multiplier")
-        return Instrument("option", below, terms.option_type, terms.strike, terms.expiry, per_point)
+        return option(terms, "Symbol", unit=stated_multiplier("option", said, "Multiplier"))
     gross, notional = gross_of(row)
     if not notional and said in (None, 1):
         return Instrument("equity", ticker(symbol, "Symbol"))
@@ -222,7 +221,7 @@ def settled(
     costs = (amounts.amount(row.text(name), name) for name in ("Commission", "Transaction Fees"))
     with localcontext(prec=PRECISION):
         fee = -sum((one for one in costs if one is not None), Decimal(0)) + 0
-        expected = proceeds(side, quantity, price, multiplier(instrument))
+        expected = proceeds(side, quantity, price, instrument.unit)
         if not expected:  # What ends at 0 has its costs as gross, if it has any.
             gross = Decimal(0) if gross is None or gross == -fee else gross
         if gross is None:

@@ -13,7 +13,8 @@ JSON: the same fields in `BrokerageTransactions`.
   price is shown with 4 decimals at most: where the amount differs by no more than that
   rounding, the price that the amount implies is recorded.
 - `Expired`, `Assigned`, `Exchange or Exercise` end an option at 0. Its shares are a Buy or
-  Sell of that day at the strike.
+  Sell of that day at the strike. An index option is settled in cash for the row's amount; one
+  that is assigned or exercised without an amount is refused.
 - Rows without a quantity move cash: dividends, interest, taxes, fees, transfers.
 - Splits, mergers, spin-offs and transfers of shares (`Journaled Shares`, `Security Transfer`)
   are refused: they move a position without a deal. A `Journal` of options that is booked out
@@ -37,11 +38,11 @@ from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements import amounts
-from store.statements.balancing import CENT, multiplier, proceeds, require_balance
-from store.statements.contracts import contract_in_words, ticker, underlying
+from store.statements.balancing import CENT, proceeds, require_balance
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.refusing import Refused, Rejection
 from store.statements.source import Row, Source, Table, newest_first, table_of
+from store.statements.symbols import INDICES, contract_in_words, option, require_settlement, ticker
 
 NAME = "schwab"
 BROKER = "Charles Schwab"
@@ -218,24 +219,34 @@ def execution_of(line: Line, zone: ZoneInfo, account: str | None) -> Execution:
 def ended(line: Line, signed: Decimal, zone: ZoneInfo, account: str | None) -> Execution:
     row = line.row
     kind, side = ENDINGS[line.action]
-    if amounts.amount(row.text("Amount"), "Amount"):
-        reason = "an option that ends so moves no cash; record what it was settled for by hand"
+    instrument = option_of(row)
+    cash = amounts.amount(row.text("Amount"), "Amount") or Decimal(0)
+    if cash and instrument.ticker not in INDICES:
+        reason = "an option that ends in shares or worthless moves no cash; record it by hand"
         raise Refused("Amount", row.text("Amount"), reason)
-    option = option_of(row)
+    if not cash:
+        require_settlement(instrument, kind, "Amount")
     # An expiry may be booked days later.
-    on = min(line.on, option.expiry or line.on) if kind == "expired" else line.on
+    on = min(line.on, instrument.expiry or line.on) if kind == "expired" else line.on
     return Execution(
         row=row.number,
-        instrument=option,
-        side="sell" if side is None and signed < 0 else side,
+        instrument=instrument,
+        side="sell" if cash > 0 or (side is None and signed < 0) else side,
         quantity=abs(signed),
-        price=Decimal(0),
+        price=settlement(cash, abs(signed) * instrument.unit),
         at=amounts.of_day(on, zone, ending=True),
-        kind=kind,
+        kind="settled" if cash else kind,
         effect="close",
         account=account,
+        cash=cash,
         dated=True,
     )
+
+
+def settlement(cash: Decimal, units: Decimal) -> Decimal:
+    """The price at which an option was settled in cash."""
+    with localcontext(prec=PRECISION):
+        return rounded(abs(cash) / units, PRICE_DIGITS)
 
 
 def option_of(row: Row) -> Instrument:
@@ -243,13 +254,7 @@ def option_of(row: Row) -> Instrument:
     terms = contract_in_words(symbol)
     if terms is None:
         raise Refused("Symbol", symbol, "an option such as AAPL 01/16/2026 150.00 C is needed")
-    return Instrument(
-        "option",
-        ticker(underlying(terms.root), "Symbol"),
-        terms.option_type,
-        terms.strike,
-        terms.expiry,
-    )
+    return option(terms, "Symbol")
 
 
 def share_of(row: Row) -> Instrument:
@@ -272,7 +277,7 @@ def price_of(
     Raises:
         Refused: price, fees and amount differ by more than a cent and that rounding.
     """
-    per_point = multiplier(instrument)
+    per_point = instrument.unit
     with localcontext(prec=PRECISION):
         units = quantity * per_point
         expected = proceeds(side, quantity, shown, per_point) - fee
@@ -305,7 +310,7 @@ def delivered(executions: Sequence[Execution]) -> list[Execution]:
         if one.kind in ("assigned", "exercised") and strike is not None:
             # A put is assigned, and a call exercised, by buying the shares.
             side: Side = "buy" if (kind == "put") == (one.kind == "assigned") else "sell"
-            shares = one.quantity * multiplier(one.instrument)
+            shares = one.quantity * one.instrument.unit
             delivery = one.instrument.ticker, one.at.date(), strike, side
             due[delivery] += shares
             ended_at[delivery] = one.at

@@ -2,18 +2,12 @@
 
 from decimal import Decimal, localcontext
 
+from store.derived import STANDARD_MULTIPLIER
 from store.pnl import PRECISION
 from store.records import Side
-from store.statements.execution import Instrument
 from store.statements.refusing import Refused
 
 CENT = Decimal("0.01")
-STANDARD = {"option": Decimal(100), "equity": Decimal(1), "crypto": Decimal(1)}
-
-
-def multiplier(instrument: Instrument) -> Decimal:
-    """Currency per point of price; a future has said its own."""
-    return instrument.multiplier or STANDARD[instrument.kind]
 
 
 def stated_multiplier(kind: str, said: Decimal | None, column: str) -> Decimal | None:
@@ -24,7 +18,7 @@ def stated_multiplier(kind: str, said: Decimal | None, column: str) -> Decimal |
     """
     if said is not None and said <= 0:
         raise Refused(column, f"{said:f}", "a multiplier above 0 is needed")
-    return None if said == STANDARD.get(kind) else said
+    return None if said == STANDARD_MULTIPLIER.get(kind) else said
 
 
 def proceeds(side: Side, quantity: Decimal, price: Decimal, per_point: Decimal) -> Decimal:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from store.importers import Statement, read
-from store.statements.balancing import multiplier
 from store.statements.execution import Execution
 
 
@@ -57,10 +56,7 @@ def moved(found: Statement) -> Decimal:
     with localcontext(prec=60):
         return sum(
             (
-                (1 if one.side == "sell" else -1)
-                * one.quantity
-                * one.price
-                * multiplier(one.instrument)
+                (1 if one.side == "sell" else -1) * one.quantity * one.price * one.instrument.unit
                 - one.fee
                 for one in found.executions
             ),
