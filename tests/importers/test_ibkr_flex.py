@@ -184,6 +184,37 @@ def test_a_row_that_is_not_understood_is_refused_with_its_reason(
     assert reason in refused.reason
 
 
+def test_an_index_option_that_ends_in_the_money_without_its_cash_is_refused(
+    tmp_path: Path,
+) -> None:
+    found = statement(changed(OWN, tmp_path, ('notes="Ep"', 'notes="Ex"')))
+
+    (refused,) = found.rejected
+    assert (refused.column, "settles in cash" in refused.reason) == ("tradePrice", True)
+
+
+def test_an_option_whose_terms_were_adjusted_is_refused(tmp_path: Path) -> None:
+    header = HEADER.replace("Notes/Codes", "UnderlyingSymbol")
+    text = header + "U1,USD,OPT,XYZ1  260116C00010000,20260105;093000,1,1,-1,BUY,1,100,XYZ,-101\n"
+
+    (refused,) = of_text(tmp_path, text).rejected
+
+    assert (refused.column, refused.value) == ("symbol", "XYZ1")
+
+
+def test_an_option_on_a_future_is_kept_under_the_future(tmp_path: Path) -> None:
+    """Its root may end in a digit. 2 x 10.5 x 50 + 3 = 1053."""
+    header = HEADER.replace("Notes/Codes", "UnderlyingSymbol,Strike,Expiry,Put/Call")
+    text = header + (
+        "U1,USD,FOP,EW3F6 P6800,20260105;093000,2,10.5,-3,BUY,1,50,ESH6,6800,20260116,P,-1053\n"
+    )
+
+    (one,) = of_text(tmp_path, text).executions
+
+    assert (one.instrument.ticker, one.instrument.multiplier) == ("ES", Decimal(50))
+    assert (one.instrument.option_type, one.instrument.strike) == ("put", Decimal(6800))
+
+
 def test_a_cancellation_of_what_is_elsewhere_is_refused(tmp_path: Path) -> None:
     """So is the correction, for the deal of the same id still stands."""
     found = statement(changed(OWN, tmp_path, ('origTradeID="7009"', 'origTradeID="6999"')))

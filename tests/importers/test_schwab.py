@@ -116,6 +116,26 @@ def test_a_price_shown_rounded_is_the_one_that_the_amount_implies(tmp_path: Path
     assert [(one.row, one.column) for one in found.rejected] == [(3, "Amount"), (4, "Amount")]
 
 
+def test_an_index_option_is_settled_for_the_amount_of_its_row(tmp_path: Path) -> None:
+    """1250 / (2 x 100) = 6.25; without an amount nobody knows."""
+    symbol = "SPXW 01/16/2026 6900.00 C"
+    text = HEADER + (
+        row("01/16/2026", "Exchange or Exercise", symbol, "", "-2", "", "", "")
+        + row("01/16/2026", "Exchange or Exercise", symbol, "", "-2", "", "", "$1,250.00")
+        + row("01/16/2026", "Assigned", symbol, "", "1", "", "", "-$625.00")
+        + row("01/16/2026", "Expired", symbol, "", "1", "", "", "")
+    )
+
+    found = of_text(tmp_path, text)
+
+    assert lines(found) == [
+        "2026-01-16 21:00:00 end 1 SPX 260116 call 6900 at 0 fee 0 expired",
+        "2026-01-16 21:00:00 buy 1 SPX 260116 call 6900 at 6.25 fee 0 settled",
+        "2026-01-16 21:00:00 sell 2 SPX 260116 call 6900 at 6.25 fee 0 settled",
+    ]
+    assert [(one.row, one.column) for one in found.rejected] == [(2, "Amount")]
+
+
 def test_shares_at_another_price_than_the_strike_are_no_delivery(tmp_path: Path) -> None:
     path = changed(
         OWN, tmp_path, ('"200","$12.00","","-$2,400.00"', '"200","$11.90","","-$2,380.00"')
