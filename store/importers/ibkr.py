@@ -19,7 +19,7 @@ from store.statements.contracts import Contract
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.refusing import Refused, Rejection
 from store.statements.source import Row, Source
-from store.statements.symbols import future_root, ticker
+from store.statements.symbols import future_root, require_settlement, ticker
 
 BROKER = "Interactive Brokers"
 ZONE = ZoneInfo("America/New_York")
@@ -175,6 +175,22 @@ def ending(codes: set[str], side: Side) -> FillKind | None:
     if EITHER in codes:
         return "assigned" if side == "buy" else "exercised"
     return next((ENDINGS[code] for code in sorted(codes) if code in ENDINGS), None)
+
+
+def end_of(
+    ended: FillKind | None, instrument: Instrument, price: Decimal, column: str
+) -> tuple[FillKind, bool]:
+    """The kind of a fill that ended so, and whether it is shares that an option delivered.
+
+    Raises:
+        Refused: an index option ended in the money at 0.
+    """
+    if ended is None or instrument.kind != "option":
+        return "trade", ended in ("assigned", "exercised")
+    if price:
+        return "settled", False
+    require_settlement(instrument, ended, column)
+    return ended, False
 
 
 def effect_of(codes: set[str]) -> Effect | None:

@@ -44,7 +44,6 @@ from store.statements.symbols import (
     contract_in_words,
     future_root,
     option,
-    require_settlement,
     ticker,
 )
 
@@ -135,9 +134,7 @@ def deal_of(row: Row, known: dict[str, Row], zone: ZoneInfo, account: str | None
     fee = -(amounts.amount(row.text("Comm/Fee", "Comm in USD"), "Comm/Fee") or Decimal(0)) + 0
     codes = ibkr.codes_of(row.text("Code"))
     ended = ibkr.ending(codes, side)
-    ends = ended is not None and instrument.kind == "option"
-    if ended and ends and not price:
-        require_settlement(instrument, ended, "T. Price")
+    kind, delivery = ibkr.end_of(ended, instrument, price, "T. Price")
     text = row.text("Date/Time")
     shown = amounts.clock(text, "Date/Time", "%Y-%m-%d, %H:%M:%S", "%Y-%m-%d %H:%M:%S")
     with localcontext(prec=PRECISION):
@@ -150,11 +147,11 @@ def deal_of(row: Row, known: dict[str, Row], zone: ZoneInfo, account: str | None
         price=price,
         at=amounts.moment(shown, zone, "Date/Time", text),
         fee=fee,
-        kind=("settled" if price else ended) if ended and ends else "trade",
+        kind=kind,
         effect=ibkr.effect_of(codes),
         account=row.text("Account") or account,
         cash=cash,
-        delivery=ended is not None and not ends,
+        delivery=delivery,
     )
     return Deal(execution, ibkr.currency(row.text("Currency"), "Currency"))
 

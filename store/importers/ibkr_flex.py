@@ -49,7 +49,7 @@ from store.statements.contracts import Contract, contract
 from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.refusing import Refused, printable
 from store.statements.source import Row, Source
-from store.statements.symbols import future_root, option, require_settlement, ticker
+from store.statements.symbols import future_root, option, ticker
 
 NAME = "ibkr_flex"
 ACCOUNT = ("accountId", "ClientAccountID")
@@ -132,11 +132,9 @@ def execution_of(row: Row, zone: ZoneInfo) -> Execution:
     price = amounts.needed(row.text(*PRICE), "tradePrice")
     codes = ibkr.codes_of(row.text(*NOTES))
     ended = ibkr.ending(codes, side)
-    is_ending = ended is not None and instrument.kind == "option"
     if ended is None and not price and row.text("transactionType") == "BookTrade":
         raise Refused("notes", row.text(*NOTES), "the query's Trades section needs Notes/Codes")
-    if is_ending and ended and not price:
-        require_settlement(instrument, ended, "tradePrice")
+    kind, delivery = ibkr.end_of(ended, instrument, price, "tradePrice")
     at, dated = moment_of(row, zone, ending=ended is not None)
     fee = fee_of(row)
     return Execution(
@@ -147,14 +145,14 @@ def execution_of(row: Row, zone: ZoneInfo) -> Execution:
         price=price,
         at=at,
         fee=fee,
-        kind=("settled" if price else ended) if is_ending and ended else "trade",
+        kind=kind,
         effect=ibkr.effect_of(ibkr.codes_of(row.text(*EFFECT)) | codes),
         id=row.text("origTradeID") or None if cancels else id_of(row),
         order=None if ended else row.text("ibOrderID", "orderID") or None,
         account=row.text(*ACCOUNT) or None,
         cash=None if cancels else checked_cash(row, instrument, side, quantity, price, fee),
         dated=dated,
-        delivery=ended is not None and not is_ending,
+        delivery=delivery,
     )
 
 
@@ -182,7 +180,8 @@ def dealt(row: Row, *, cancels: bool) -> tuple[Side, Decimal]:
 
 def instrument_of(row: Row) -> Instrument:
     kind = ibkr.category(row.text(*CATEGORY), "assetCategory")
-    assert kind is not None  # noqa: S101  # Foreign exchange has been left out.
+    if kind is None:
+        raise Refused("assetCategory", row.text(*CATEGORY), "foreign exchange is no position")
     symbol = row.text("symbol")
     said = stated_multiplier(
         kind, amounts.amount(row.text("multiplier"), "multiplier"), "multiplier"

@@ -49,7 +49,6 @@ from store.statements.symbols import (
     contract_in_words,
     future_root,
     option,
-    require_settlement,
     ticker,
 )
 
@@ -141,9 +140,8 @@ def deal_of(
         raise Refused("Quantity", row.text("Quantity"), f"it contradicts {row.text(TYPE)}")
     terms = terms_of(row)
     ended = ENDINGS.get(kind)
-    ends = ended is not None and terms is not None
     price = amounts.amount(row.text("Price"), "Price")
-    if price is None and not ends:
+    if price is None and (ended is None or terms is None):
         raise Refused("Price", row.text("Price"), "a number is needed")
     price = price or Decimal(0)
     stated = row.text("Price Currency").upper()
@@ -155,8 +153,7 @@ def deal_of(
         else dealt_in.get(instrument, "" if stated else base)
     )
     fee, cash = settled(row, instrument, side, abs(signed), price, base=base, currency=currency)
-    if ended and ends and not price:
-        require_settlement(instrument, ended, "Price")
+    fill_kind, delivery = ibkr.end_of(ended, instrument, price, "Price")
     on = amounts.day(row.text("Date"), "Date", "%Y-%m-%d")
     execution = Execution(
         row=row.number,
@@ -166,11 +163,11 @@ def deal_of(
         price=price,
         at=amounts.of_day(on, zone, ending=ended is not None),
         fee=fee,
-        kind=("settled" if price else ended) if ended and ends else "trade",
+        kind=fill_kind,
         account=row.text("Account") or None,
         cash=cash,
         dated=True,
-        delivery=ended is not None and not ends,
+        delivery=delivery,
     )
     return Deal(execution, currency)
 

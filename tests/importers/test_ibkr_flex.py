@@ -193,6 +193,17 @@ def test_an_index_option_that_ends_in_the_money_without_its_cash_is_refused(
     assert (refused.column, "settles in cash" in refused.reason) == ("tradePrice", True)
 
 
+def test_a_future_that_expires_is_sold_at_its_settlement_and_delivers_nothing(
+    tmp_path: Path,
+) -> None:
+    last = 'openCloseIndicator="C" notes="" buySell="SELL" ibOrderID="908"'
+    path = changed(OWN, tmp_path, (last, last.replace('notes=""', 'notes="Ep"')))
+
+    future = statement(path).executions[-1]
+
+    assert (future.kind, future.delivery, future.price) == ("trade", False, Decimal("6904.75"))
+
+
 def test_an_option_whose_terms_were_adjusted_is_refused(tmp_path: Path) -> None:
     header = HEADER.replace("Notes/Codes", "UnderlyingSymbol")
     text = header + "U1,USD,OPT,XYZ1  260116C00010000,20260105;093000,1,1,-1,BUY,1,100,XYZ,-101\n"
