@@ -6,7 +6,7 @@ Ep expired, O opening, C closing, Ca cancelled. Accounts that begin with DU or D
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -216,7 +216,7 @@ def cancel(reading: Reading, cancels: Iterable[Deal]) -> None:
     difference; without one it is a fee of its own.
     """
     known: dict[tuple[object, ...], deque[int]] = defaultdict(deque)
-    heirs: dict[str, list[int]] = defaultdict(list)
+    heirs: dict[str, deque[int]] = defaultdict(deque)
     for place, deal in enumerate(reading.deals):
         known[identity(deal.execution)].append(place)
         if deal.execution.id is not None:
@@ -225,9 +225,7 @@ def cancel(reading: Reading, cancels: Iterable[Deal]) -> None:
     gone: set[int] = set()
     for cancelled in cancels:
         one = cancelled.execution
-        places = known[identity(one)]
-        while places and places[0] in gone:
-            places.popleft()
+        places = still(known[identity(one)], gone)
         if not places:
             reason = "it cancels a deal that is not in this file; export a period that has both"
             reading.reject(one.row, Refused("trade", one.id or "", reason))
@@ -235,13 +233,20 @@ def cancel(reading: Reading, cancels: Iterable[Deal]) -> None:
         undone = reading.deals[places[0]].execution
         gone.add(places.popleft())
         cost = undone.fee + one.fee
-        heir = next((place for place in heirs.get(undone.id or "", ()) if place not in gone), None)
-        if heir is not None:
-            reading.deals[heir] = bearing(reading.deals[heir], cost)
+        later = still(heirs[undone.id], gone) if undone.id else None
+        if later:
+            reading.deals[later[0]] = bearing(reading.deals[later[0]], cost)
         elif cost:
             reading.cash.append((cancelled.currency, CashRow(one.row, "fee", -cost)))
         reading.ignored["cancelled deals"] += 1
     reading.deals = [deal for place, deal in enumerate(reading.deals) if place not in gone]
+
+
+def still(places: deque[int], gone: Container[int]) -> deque[int]:
+    """`places` without those at its beginning that are gone."""
+    while places and places[0] in gone:
+        places.popleft()
+    return places
 
 
 def identity(one: Execution) -> tuple[object, ...]:
