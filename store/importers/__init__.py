@@ -105,9 +105,9 @@ def chosen(source: Source, name: str | None) -> Format:
     if fitting:
         names = " or ".join(one.name for one in fitting)
         raise Invalid(f"{source.path.name} fits several formats; say --format {names}.")
-    needed = "; ".join(f"{one.name}: {one.known_by}" for one in known.values())
     raise Invalid(
-        f"{source.path.name} is in no known format. {found_in(source)} Known formats: {needed}."
+        f"{source.path.name} is in no known format. {found_in(source)} Known formats:"
+        f" {', '.join(known)}; any other table can be read with a mapping (--map)."
     )
 
 
