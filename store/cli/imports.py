@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.completion import account_names
+from store.cli.terminal import as_json_option, run, say, say_json, user_option
 from store.database import Store
 from store.importers import ImportFile, Rejection, formats, read
 from store.importing import ImportResult, RowsRefused, import_file
@@ -20,9 +21,13 @@ from store.records import Mode
 LONG_FILE = 200  # Rows from which waiting is worth a progress bar.
 
 
-@click.command("import")
+@click.command("import", epilog="Example: trade-history import trades.csv --mode live")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--account", help="Where trades go that name no account.")
+@click.option(
+    "--account",
+    help="Where trades go that name no account.",
+    shell_complete=account_names,
+)
 @click.option("--mode", type=click.Choice(["paper", "live"]), help="What they are.")
 @click.option("--zone", help="Whose clock showed moments without offset: America/New_York.")
 @click.option("--currency", help="What a new account is kept in; USD unless said.")
@@ -35,6 +40,7 @@ LONG_FILE = 200  # Rows from which waiting is worth a progress bar.
 )
 @click.option("--preview", is_flag=True, help="Only say what would be imported.")
 @click.option("--take-good", is_flag=True, help="Record good rows though others are refused.")
+@user_option
 @as_json_option
 def import_(
     file: Path,
@@ -46,6 +52,7 @@ def import_(
     format_: str | None,
     preview: bool,
     take_good: bool,
+    user: int | None,
     as_json: bool,
 ) -> None:
     """Import the trades of FILE, all of them or none; again, only what is new."""
@@ -62,7 +69,7 @@ def import_(
         say_json(as_dict(found)) if as_json else say_preview(found)
         return
     try:
-        result = run(lambda store: imported(store, found, take_good=take_good))
+        result = run(lambda store: imported(store, found, take_good=take_good, user=user))
     except RowsRefused as error:
         if as_json:
             say_json({"recorded": 0, "rejected": rejections(error.rejected)})
@@ -73,11 +80,14 @@ def import_(
         say_result(found, result)
 
 
-async def imported(store: Store, file: ImportFile, *, take_good: bool) -> ImportResult:
+async def imported(
+    store: Store, file: ImportFile, *, take_good: bool, user: int | None
+) -> ImportResult:
     with progress_of(file) as progress:
         # Every trade of a file has a key, so that a broken connection may be made good.
         return await store.record(
             lambda session: import_file(session, file, take_good=take_good, progress=progress),
+            user,
             keyed=True,
         )
 
