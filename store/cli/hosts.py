@@ -39,9 +39,7 @@ TOKEN_ADVICE = (
 )
 
 
-NODE_ADVICE = "Claude Desktop takes a token to a server by way of mcp-remote, which needs Node.js."
-    "Claude Desktop reaches a server with a token through mcp-remote, which needs Node.js."
-)
+NODE_ADVICE = "Claude Desktop sends a token by way of mcp-remote, which needs Node.js."
 CLAUDE_CODE = "Claude Code: a command for a shell"
 CLAUDE_DESKTOP = "Claude Desktop: Settings, Developer, Edit Config (claude_desktop_config.json)"
 CURSOR = "Cursor: ~/.cursor/mcp.json, or .cursor/mcp.json of a project"
