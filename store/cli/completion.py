@@ -57,7 +57,8 @@ def account_names(
 
 
 def typed(name: str) -> str:
-    """A name as one types it: zsh and fish escape what they insert, bash does not."""
+    """A name as one types it: zsh and fish escape what they insert, bash does not, and its
+    script loses every other backslash when it reads what is printed here."""
     if not os.environ.get(VARIABLE, "").startswith("bash"):
         return name
-    return re.sub(r"[^\w@%+=:,./-]", r"\\\g<0>", name)
+    return re.sub(r"[^\w@%+=:,./-]", r"\\\\\g<0>", name)

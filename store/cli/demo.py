@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
@@ -71,7 +72,8 @@ async def recorded(settings: Settings) -> DemoSummary:
     store = Store(settings)
     try:
         await schema.prepare(store)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        shown = sys.stderr.isatty()
+        with Progress(console=Console(stderr=True), transient=True, disable=not shown) as progress:
             task = progress.add_task("Recording", total=None)
             return await record_demo(
                 store, lambda done, total: progress.update(task, completed=done, total=total)

@@ -20,7 +20,7 @@ from store.errors import Invalid
 from store.exporting.columns import FILL_COLUMNS, TRADE_COLUMNS, Column
 from store.exporting.generic_rows import GenericRows
 from store.exporting.lines import CsvLines, JsonLines
-from store.exporting.pages import Exported, ambiguous_ids, condition_names, pages
+from store.exporting.pages import Exported, ambiguous_ids, condition_names, paged
 from store.exporting.report import Report
 from store.exporting.rows import complete, fill_rows, flat
 from store.queries.asking import refuse_unknown
@@ -79,7 +79,7 @@ class Export:
             self.report.written += len(rows)
             return encoder.rows(rows)
 
-        async for page in pages(session, self.filters, notes=self.notes, snapshots=self.snapshots):
+        async for page in paged(session, self.filters, notes=self.notes, snapshots=self.snapshots):
             # In a thread, for a server has others to answer meanwhile.
             if chunk := await asyncio.to_thread(encoded, page):
                 yield chunk

@@ -42,7 +42,7 @@ class Exported:
         return self.whole.parts.get(table, [])
 
 
-async def pages(
+async def paged(
     session: AsyncSession, filters: Filters, *, notes: bool, snapshots: bool
 ) -> AsyncIterator[list[Exported]]:
     accounts = {one.account_id: one for one in await list_accounts(session)}
