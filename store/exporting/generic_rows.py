@@ -20,6 +20,7 @@ from store.importers.generic_csv import CONDITION, FACTS, Books, drafted
 from store.importers.imported import ImportTrade, Options
 from store.importers.table import Row
 from store.importers.values import Refused
+from store.models import Account
 from store.pnl import PRECISION
 from store.queries.answer import plain
 
@@ -41,17 +42,23 @@ class GenericRows:
 
     def __init__(self, report: Report, ambiguous: Collection[tuple[int, str]]) -> None:
         self.report, self.ambiguous = report, ambiguous
+        self.books = Books(Options())  # Looks at each account once: zones are slow to check.
+        self.accounts: set[int] = set()
 
     def of(self, one: Exported) -> list[dict[str, Any]]:
         """The trade's row, or none, which is counted."""
         note = self._note(one)
         row = None if (reason := unsayable(one)) else self._row(one, note)
-        if row is None or not says(one, row, note):
+        if row is None or not says(one, row, note, self.books):
             self.report.left_out[reason or OTHER] += 1
             return []
-        if not usual(one):
-            self.report.unsaid_accounts[one.account.name] = one.account
+        self._look_at(one.account)
         return [row]
+
+    def _look_at(self, account: Account) -> None:
+        if account.account_id not in self.accounts and not usual(account):
+            self.report.unsaid_accounts[account.name] = account
+        self.accounts.add(account.account_id)
 
     def _note(self, one: Exported) -> str | None:
         notes = one.notes or ()
@@ -91,10 +98,10 @@ def unsayable(one: Exported) -> str | None:
     return FILLS if len(one.part("fills")) > 1 + (one.trade["status"] == "closed") else None
 
 
-def says(one: Exported, row: dict[str, str], note: str | None) -> bool:
+def says(one: Exported, row: dict[str, str], note: str | None, books: Books) -> bool:
     """Whether an import of the row would record this trade."""
     try:
-        found = drafted(Row(1, row), Books(Options()), None).trade
+        found = drafted(Row(1, row), books, None).trade
         return found.note == note and same_entry(one, found) and same_result(one, found)
     except (Refused, Invalid):
         return False
@@ -127,11 +134,12 @@ def same_result(one: Exported, found: ImportTrade) -> bool:
     return all(value == one.trade[name] for name, value in derived.items())
 
 
-def usual(one: Exported) -> bool:
+def usual(account: Account) -> bool:
     """Whether an import makes the account as it is here."""
-    usual = AccountEntry(name=one.account.name, mode="live")
-    names = ("currency", "zone", "tolerance")
-    return all(getattr(one.account, name) == getattr(usual, name) for name in names)
+    made = AccountEntry(name=account.name, mode="live")
+    return all(
+        getattr(account, name) == getattr(made, name) for name in ("currency", "zone", "tolerance")
+    )
 
 
 def in_time(one: Exported) -> list[StoredRow]:
