@@ -21,7 +21,7 @@ def test_pnl_is_worked_out_from_premium_closing_cost_and_the_fees_in_the_file() 
     assert [trade.net_pnl for trade in file.trades] == [
         Decimal(834), Decimal(-303), Decimal(222),
     ]  # fmt: skip
-    assert [trade.entry.exit_reason for trade in file.trades] == ["expired", "other", "expired"]
+    assert [trade.entry.exit_reason for trade in file.trades] == ["expired", "signal", "expired"]
     assert [fill.fee for leg in file.trades[1].entry.legs for fill in leg.fills] == [9, 0, 9, 0]
     assert file.assumed[1].startswith("its P/L is off by -51,975.00 in 1 rows")
     assert file.account is not None
