@@ -4,6 +4,7 @@ import click
 
 from store.cli.accounts import accounts
 from store.cli.connections import connections
+from store.cli.context import context_
 from store.cli.imports import import_
 from store.cli.keys import keys
 from store.cli.migrating import migrate, rollback, status
@@ -20,7 +21,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, accounts, connections, verify, audit,
+    import_, accounts, connections, context_, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
 )  # fmt: skip
