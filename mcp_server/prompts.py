@@ -155,8 +155,8 @@ def weekly_review(given: Values) -> list[str]:
     if since is None:
         since = FIRST_DAY
         period = [
-            f"Call {call('get_overview', account=account)}. The week is the seven days that end with"
-            f" scope.last; the first of them stands below as {FIRST_DAY}."
+            f"Call {call('get_overview', account=account)}. The week is the seven days that end"
+            f" with scope.last; the first of them stands below as {FIRST_DAY}."
         ]
     filters = {"account": account, "since": since, "until": given.get("until")}
     return [

@@ -119,16 +119,17 @@ class Watch:
         return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
 
     async def _subscribe(self, ctx: Request, params: SubscribeRequestParams) -> EmptyResult:
-        since = await self._position()
-        connection = ctx.session._connection
-        uris: set[str] = connection.state.setdefault(SUBSCRIBED, set())
+        state = ctx.session._connection.state
+        if SUBSCRIBED not in state:
+            since = await self._position()
+            if SUBSCRIBED not in state:  # Another request of the session may have been faster.
+                self._join_session(ctx, since)
+        uris: set[str] = state[SUBSCRIBED]
         if len(uris) >= URIS_MAX and params.uri not in uris:
             raise MCPError(
                 code=INVALID_REQUEST,
                 message=f"This session has {URIS_MAX} subscriptions, the most that are kept.",
             )
-        if not uris:
-            self._join_session(ctx, since, uris)
         uris.add(params.uri)
         return EmptyResult()
 
@@ -136,8 +137,10 @@ class Watch:
         ctx.session._connection.state.get(SUBSCRIBED, set()).discard(params.uri)
         return EmptyResult()
 
-    def _join_session(self, ctx: Request, since: Position, uris: set[str]) -> None:
+    def _join_session(self, ctx: Request, since: Position) -> None:
         """Listen for a session of the older protocol, until it ends."""
+        connection = ctx.session._connection
+        uris: set[str] = connection.state.setdefault(SUBSCRIBED, set())
 
         def tell(event: ServerEvent) -> None:
             if isinstance(event, ResourceUpdated) and event.uri in uris:
@@ -150,28 +153,34 @@ class Watch:
                 await ctx.session.send_resource_updated(uri)
 
         def end() -> None:
-            uris.clear()
+            connection.state.pop(SUBSCRIBED, None)
             leave()
 
         leave = self._join(since, tell, end)
-        ctx.session._connection.exit_stack.callback(leave)
+        connection.exit_stack.callback(leave)
 
     async def _position(self) -> Position:
-        """From where on the user who asks is told of changes: from before it is acknowledged."""
+        """From where on the user who asks is told of changes: from before it is acknowledged.
+
+        Raises:
+            MCPError: the store is away, or enough streams of this user listen.
+        """
         try:
-            return await self._door.answer(position)
+            found = await self._door.answer(position)
         except StoreError as error:
             raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
+        watched = self._users.get(self._door.user_id())
+        if watched is not None and len(watched.streams) >= STREAMS_MAX:
+            raise MCPError(
+                code=INVALID_REQUEST,
+                message=f"{STREAMS_MAX} streams of this user listen already; end one of them.",
+            )
+        return found
 
     def _join(self, since: Position, tell: Tell, end: End) -> End:
         """Let `tell` hear of what the user who asks records; gives back what ends that."""
         user_id, asking = self._door.user_id(), caller.get()
         watched = self._users.setdefault(user_id, Watched(since))
-        if len(watched.streams) >= STREAMS_MAX:
-            raise MCPError(
-                code=INVALID_REQUEST,
-                message=f"{STREAMS_MAX} streams of this user listen already; end one of them.",
-            )
         stream = Stream(
             tell,
             end,
