@@ -89,7 +89,7 @@ def build(store: Store | Door, asked: Iterable[queries.Query] | None = None) -> 
     for prompt in asked_for:
         server.add_prompt(prompt)
     offer_trades(server, door)
-    server.completion()(completer(door))
+    server.completion()(completer(door))  # type: ignore[no-untyped-call]
     Watch(door).serve(server)
     return server
 

@@ -102,12 +102,13 @@ class Watch:
     def serve(self, server: MCPServer[Any]) -> None:
         # The SDK has no public way to these methods of a whole server.
         inner = server._lowlevel_server
-        for method, params, handler in (
-            ("subscriptions/listen", SubscriptionsListenRequestParams, self._listen),
-            ("resources/subscribe", SubscribeRequestParams, self._subscribe),
-            ("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe),
-        ):
-            inner.add_request_handler(method, params, handler)
+        inner.add_request_handler(
+            "subscriptions/listen", SubscriptionsListenRequestParams, self._listen
+        )
+        inner.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        inner.add_request_handler(
+            "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
+        )
 
     async def _listen(
         self, ctx: Request, params: SubscriptionsListenRequestParams
@@ -116,7 +117,8 @@ class Watch:
         with anyio.CancelScope() as scope:
             bus = OneStream(lambda tell: self._join(since, tell, scope.cancel))
             return await ListenHandler(bus)(ctx, params)
-        return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
+        ended = {"_meta": {SUBSCRIPTION_ID_META_KEY: ctx.request_id}}
+        return SubscriptionsListenResult.model_validate(ended)
 
     async def _subscribe(self, ctx: Request, params: SubscribeRequestParams) -> EmptyResult:
         state = ctx.session._connection.state

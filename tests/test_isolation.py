@@ -169,7 +169,8 @@ async def everything_read(store: Store) -> dict[str, str]:
         for uri in READ:
             try:
                 [content] = (await client.read_resource(uri)).contents
-                X
+                text = content.model_dump()["text"]
+                found[uri] = re.sub(r'"as_of":"[^"]+"', "", text)
             except MCPError as refused:
                 found[uri] = str(refused)
         for name, arguments in PROMPTS.items():

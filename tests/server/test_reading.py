@@ -20,7 +20,7 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from mcp_server.server import build
 from store.database import Store
@@ -96,7 +96,7 @@ async def test_the_tables_are_told_with_each_column_and_its_unit(store: Store) -
         text = await text_of(client, "trades://schema")
 
     for model in TABLES:
-        _, _, section = text.partition(f"## {model.__table__.name}\n")
+        _, _, section = text.partition(f"## {model.__tablename__}\n")
         told = re.findall(r"^- `(\w+)`", section.partition("\n## ")[0], re.M)
         assert told == [column.name for column in model.__table__.columns]
     assert "- `net_pnl` integer in units of 1e-6, or null" in text
@@ -307,10 +307,14 @@ class Said(RequestParams):
     uri: str | None = None
 
 
+class Told(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
 async def extended(client: Client, method: str, **params: Any) -> dict[str, Any]:
     """A method of an extension, for which the SDK's client has no words of its own."""
     request = Request[Said, str](method=method, params=Said(**params))
-    return await client.session.send_request(request, TypeAdapter(dict[str, Any]))
+    return (await client.session.send_request(request, Told)).model_dump()
 
 
 async def test_the_skill_is_listed_with_a_hash_of_what_is_read(store: Store) -> None:
