@@ -16,12 +16,16 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp.shared.subscriptions import ResourceUpdated
-from mcp.types import ResourceUpdatedNotification
+from mcp.types import INTERNAL_ERROR, ResourceUpdatedNotification
 
+from mcp_server import watching
+from mcp_server.door import caller
 from mcp_server.server import build
 from mcp_server.watching import STREAMS_MAX
 from store.corrections import correct_trade
 from store.database import Store
+from store.tokens import Caller
+from tests.conftest import settings_for
 from tests.ledger import read as line
 from tests.ledger import record, trade
 from tests.server.running import Listening, listening, on_stdio
@@ -215,6 +219,39 @@ async def reaching(server: Listening, text: str) -> AsyncIterator[Any]:
         return
     async with httpx2.AsyncClient(headers=bearer(text)) as http:
         yield streamable_http_client(server.url, http_client=http)
+
+
+@pytest.mark.parametrize("uris", [[OVERVIEW], []])
+async def test_a_stream_that_needed_a_token_ends_in_the_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch, uris: list[str]
+) -> None:
+    """Whose token cannot be asked about is asked for it again."""
+    monkeypatch.setattr(watching, "STREAM_SECONDS", 0.0)
+    signed_in = caller.set(Caller(1, frozenset({"trades:read"}), "oauth:app", "pro", None))
+
+    async with (
+        Client(build(store)) as client,
+        client.listen(resource_subscriptions=uris) as stream,
+        asyncio.timeout(WITHIN_SECONDS),
+    ):
+        assert [event async for event in stream] == []
+    caller.reset(signed_in)
+
+
+async def test_without_a_store_the_reason_is_said() -> None:
+    away = Store(settings_for("postgresql://nobody:secret@127.0.0.1:1/nothing"))
+
+    async with Client(build(away)) as client:
+        with pytest.raises(MCPError) as unread:
+            await client.read_resource(OVERVIEW)
+        with pytest.raises(MCPError) as unheard:
+            await client.listen(resource_subscriptions=[OVERVIEW]).__aenter__()
+    await away.close()
+
+    for refused in (unread, unheard):
+        assert refused.value.error.code == INTERNAL_ERROR
+        assert "is unreachable" in refused.value.error.message
+        assert "secret" not in refused.value.error.message
 
 
 async def test_a_revoked_token_hears_nothing_more(
