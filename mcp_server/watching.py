@@ -204,7 +204,7 @@ class Watch:
         return leave
 
     async def _look_again(self, user_id: int, watched: Watched) -> None:
-        while watched.streams:
+        while True:  # Until the last who listens leaves, and cancels it.
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self._look(user_id, watched)
@@ -220,13 +220,12 @@ class Watch:
 
         changes, revoked = await self._door.answer_as(user_id, changed)
         now = time.monotonic()
-        for stream in list(watched.streams):
-            if stream.token in revoked or now > stream.until:
-                watched.streams.remove(stream)
-                stream.end()
+        over = {one for one in watched.streams if one.token in revoked or now > one.until}
+        for stream in over:
+            stream.end()
         watched.since = changes.position
         for event in events_of(changes):
-            for stream in list(watched.streams):
+            for stream in set(watched.streams) - over:
                 stream.tell(event)
 
 
