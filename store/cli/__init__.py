@@ -6,6 +6,7 @@ from store.cli.accounts import accounts
 from store.cli.completion import completion
 from store.cli.config import config
 from store.cli.connections import connections
+from store.cli.context import context_
 from store.cli.demo import demo
 from store.cli.export import export
 from store.cli.imports import formats_, import_
@@ -29,7 +30,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, formats_, export, accounts, settings, connections, verify, audit,
+    import_, formats_, export, accounts, settings, connections, context_, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
     config, completion, demo,

@@ -19,10 +19,10 @@ from store.importers.formulas import guarded
 from store.importers.generic_csv import CONDITION, FACTS, Books, drafted
 from store.importers.imported import ImportTrade, Options
 from store.importers.table import Row
-from store.importers.values import Refused
 from store.models import Account
 from store.pnl import PRECISION
 from store.queries.answer import plain
+from store.statements.refusing import Refused
 
 HEADER = (
     "external_id", "opened_at", "closed_at", "account", "mode", "ticker", "direction",
