@@ -166,7 +166,7 @@ def _deal(row: Row, code: Code, on: date, zone: ZoneInfo) -> Execution:
     units = quantity * (STANDARD if instrument.kind == "option" else 1)
     shown, cash = needed(row.text("Price"), "Price"), needed(row.text("Amount"), "Amount")
     most = _highest_fee(instrument, code.side, quantity, shown)
-    deal = by_cash(code.side, units, shown, cash, most, "Amount")
+    deal = by_cash(code.side, units, shown, Decimal(0), most, cash, "Amount")
     delivered = instrument.kind == "equity" and bool(DELIVERED.search(row.text("Description")))
     return Execution(
         row.number,

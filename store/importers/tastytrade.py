@@ -41,7 +41,7 @@ from store.statements.contracts import STANDARD, contract, option
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
-from store.statements.reconciling import by_stated_fee
+from store.statements.reconciling import HALF_CENT, by_stated_fee
 from store.statements.refusing import Refused
 from store.statements.source import Row, Source
 
@@ -134,7 +134,7 @@ def _cash(row: Row) -> Decimal:
     """What the row moved, fees included."""
     cash = (amount(row.text("Value"), "Value") or Decimal(0)) - _fee(row)
     total = amount(row.text("Total"), "Total")
-    if total is not None and total != cash:
+    if total is not None and abs(total - cash) > HALF_CENT:
         raise Refused("Total", row.text("Total"), f"value, commissions and fees come to {cash}")
     return cash
 

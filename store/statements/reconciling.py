@@ -3,12 +3,12 @@
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
-from store.columns import PRICE_DIGITS, rounded
+from store.columns import MONEY_DIGITS, PRICE_DIGITS, rounded
 from store.pnl import PRECISION
 from store.records import Side
 from store.statements.refusing import Refused
 
-CENT, HALF_CENT = Decimal("0.01"), Decimal("0.005")
+HALF_CENT = Decimal("0.005")
 
 
 class Deal(NamedTuple):
@@ -41,22 +41,26 @@ def by_stated_fee(
 
 
 def by_cash(
-    side: Side, units: Decimal, shown: Decimal, cash: Decimal, most: Decimal, column: str
+    side: Side,
+    units: Decimal,
+    shown: Decimal,
+    stated: Decimal,
+    most: Decimal,
+    cash: Decimal,
+    column: str,
 ) -> Deal:
-    """The deal of `units` that moved `cash`, where fees are in the cash only: what it cost
-    beyond its price is the fee, up to `most`; else the price was rounded, as in
-    `by_stated_fee`.
+    """The deal of `units` that moved `cash`, where some fees are in the cash only: what it
+    cost beyond its price is the fee, from the `stated` one to `most`; else the price was
+    rounded, as in `by_stated_fee`.
 
     Raises:
         Refused: neither explains the cash.
     """
     with localcontext(prec=PRECISION):
         fee = -cash - units * shown if side == "buy" else units * shown - cash
-        if abs(fee) < HALF_CENT:
-            return Deal(shown, Decimal(0))
-        if 0 < fee <= most:
-            return Deal(shown, rounded(fee, 6))
-    return by_stated_fee(side, units, shown, Decimal(0), cash, column)
+        if stated + HALF_CENT < fee <= most:
+            return Deal(shown, rounded(fee, MONEY_DIGITS))
+    return by_stated_fee(side, units, shown, stated, cash, column)
 
 
 def divided(amount: Decimal, weights: list[Decimal]) -> list[Decimal]:
