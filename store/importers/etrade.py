@@ -15,7 +15,8 @@ Under titles (`For Account:`, `Total:`), above a disclaimer, one of:
 - `Amount` is net. `Commission` leaves out what the SEC, FINRA and the exchanges take, so the
   fee is what the amount differs from quantity times price: at least the commission, and
   beyond it what those take at most; more is refused.
-- Shares delivered by an assignment look like any deal: bought or sold that day at the strike.
+- An option that ended is booked on the next day; its settlement date is the day it ended.
+- Shares delivered by an assignment look like any deal: bought or sold then at the strike.
 - The bank deposit (MSBNK) and money market funds are cash and counted; shares that moved
   without a deal (transfers, splits, mergers) and bonds are refused.
 
@@ -34,7 +35,7 @@ from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import FillKind, Side
-from store.statements.amounts import amount, day, ended, needed, of_day
+from store.statements.amounts import NOTHING, amount, day, ended, needed, of_day
 from store.statements.cash import cash_kind
 from store.statements.contracts import STANDARD, Contract, option
 from store.statements.ends import end
@@ -173,12 +174,18 @@ def _end(
         ending.side,
         abs(quantity),
         ending.price,
-        ended(on, instrument.expiry, zone),
+        ended(_settled(row) or on, instrument.expiry, zone),
         kind=ending.kind,
         effect="close",
         cash=cash,
         dated=True,
     )
+
+
+def _settled(row: Row) -> date | None:
+    """The day on which an option ended: it is booked on the next, and settles on its own."""
+    text = row.text("Settlement Date")
+    return None if text.casefold() in NOTHING else day(text, "Settlement Date", *DAYS)
 
 
 def _instrument(row: Row) -> Instrument:

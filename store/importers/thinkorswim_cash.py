@@ -32,7 +32,7 @@ DEAL = re.compile(rf"\b(?P<verb>BOT|SOLD) {NUMBER} {TERMS} @(?P<price>[\d.,]+)(?
 SHARES = re.compile(
     rf"\b(?P<verb>BOT|SOLD|BOUGHT) {NUMBER} (?P<symbol>[A-Z0-9./]+) (?:UPON|DUE TO)\b", re.I
 )
-REMOVED = re.compile(rf"\b{NUMBER} (?P<occ>\.[A-Z0-9./]+)$")
+REMOVED = re.compile(rf"(?:^|\s){NUMBER} (?P<occ>\.[A-Z0-9./]+)$")
 REMOVAL = re.compile(rf"\bDUE TO [A-Z]+ {NUMBER} {TERMS}$", re.I)
 ENDS: dict[str, FillKind] = {
     "EXP:": "expired", "ASG:": "assigned", "EXE:": "exercised",
