@@ -37,12 +37,12 @@ from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements.amounts import NOTHING, amount, day, ended, needed, of_day
 from store.statements.cash import cash_kind
-from store.statements.contracts import STANDARD, Contract, option
+from store.statements.contracts import MONEY_FUND, STANDARD, TICKER, Contract, option
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
 from store.statements.reconciling import Deal, by_cash
-from store.statements.refusing import Refused
+from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
 LAYOUTS = (
@@ -68,8 +68,7 @@ ENDS: dict[str, FillKind] = {"expir": "expired", "assign": "assigned", "exercise
 OPTION = re.compile(
     r"(?P<type>CALL|PUT) +(?P<root>[A-Z][A-Z0-9.]*) +(?P<day>\d\d/\d\d/\d\d) +(?P<strike>[\d.,]+)\b"
 )
-TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
-SWEEP = re.compile(r"MSBNK|[A-Z]{3}XX")
+BANK_DEPOSIT = "MSBNK"
 DAY, BOOKED_WITHIN = timedelta(hours=12), timedelta(days=4)
 CENT = Decimal("0.01")
 # What the exchanges take at most of a contract, the SEC of a dollar and FINRA of a share sold.
@@ -109,7 +108,8 @@ def _outcome(row: Row, zone: ZoneInfo) -> Outcome:
     if not quantity:
         words = f"{row.text(*TYPES)} {row.text('Description')}"
         return CashRow(row.number, cash_kind(words, cash), cash)
-    if SWEEP.fullmatch(row.text("Symbol").upper()):
+    symbol = row.text("Symbol").upper()
+    if symbol == BANK_DEPOSIT or MONEY_FUND.fullmatch(symbol):
         return "money market funds"
     how = next((how for word, how in ENDS.items() if word in kind), None)
     if how is not None:
@@ -117,8 +117,7 @@ def _outcome(row: Row, zone: ZoneInfo) -> Outcome:
     if kind in ("", "0"):
         kind = "bought" if quantity > 0 else "sold"
     if kind not in DEALS:
-        reason = "shares moved without a deal; record what they cost or brought by hand"
-        raise Refused("Type", row.text(*TYPES), reason)
+        raise Refused("Type", row.text(*TYPES), NO_DEAL)
     return _deal(row, *DEALS[kind], quantity, cash, on, zone)
 
 

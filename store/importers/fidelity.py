@@ -38,12 +38,12 @@ from store.importers.values import zone_named
 from store.records import FillKind, Side
 from store.statements.amounts import amount, day, ended, of_day
 from store.statements.cash import cash_kind
-from store.statements.contracts import STANDARD, contract, option
+from store.statements.contracts import CUSIP, MONEY_FUND, STANDARD, TICKER, contract, option
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
 from store.statements.reconciling import by_stated_fee
-from store.statements.refusing import Refused
+from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
 MARKS = ("Run Date", "Action", "Symbol")
@@ -55,9 +55,6 @@ ENDS: dict[str, FillKind] = {"EXPIRED": "expired", "ASSIGNED": "assigned", "EXER
 DEALS = ("YOU BOUGHT", "YOU SOLD", "REINVESTMENT", "BUY CANCEL", "SELL CANCEL")
 DELIVERED = re.compile(r"YOU (BOUGHT|SOLD) (ASSIGNED|EXERCISED) ")
 SHARES = re.compile(r"\((\d+) SHS\)")
-MONEY_FUND = re.compile(r"[A-Z]{3}XX")
-CUSIP = re.compile(r"(?=.*\d)[A-Z0-9]{9}")
-TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
 
 
 def fits(source: Source) -> bool:
@@ -129,8 +126,7 @@ def _outcome(row: Row, zone: ZoneInfo) -> Outcome:
     if first in ENDS:
         return _end(row, ENDS[first], quantity, cash or Decimal(0), _as_of(action, on), zone)
     if not action.startswith(DEALS):
-        reason = "shares moved without a deal; record what they cost or brought by hand"
-        raise Refused("Action", row.text("Action"), reason)
+        raise Refused("Action", row.text("Action"), NO_DEAL)
     if price is None or cash is None:
         raise Refused("Amount", row.text("Amount ($)", "Amount"), "a price and an amount needed")
     return _deal(row, price, quantity, cash, _as_of(action, on), zone)

@@ -35,12 +35,12 @@ from store.importers.values import zone_named
 from store.records import FillKind, Side
 from store.statements.amounts import amount, day, ended, needed, of_day
 from store.statements.cash import cash_kind
-from store.statements.contracts import STANDARD, Contract, option, underlying
+from store.statements.contracts import STANDARD, TICKER, Contract, option, underlying
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
 from store.statements.reconciling import by_cash
-from store.statements.refusing import Refused
+from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
 MARKS = ("Activity Date", "Instrument", "Description", "Trans Code", "Quantity", "Amount")
@@ -51,7 +51,6 @@ OPTION = re.compile(
     r" (?P<day>\d{1,2}/\d{1,2}/\d{4}) (?P<type>Call|Put) \$(?P<strike>[\d,]+(?:\.\d+)?)"
 )
 DELIVERED = re.compile(r"Option (?:Assigned|Exercised)")
-TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
 
 
 class Code(NamedTuple):
@@ -140,8 +139,7 @@ def _outcomes(row: Row, settled: Mapping[int, Row | None], zone: ZoneInfo) -> It
     elif code == SETTLEMENT:
         return
     elif _quantity(row):
-        reason = "shares moved without a deal; record what they cost or brought by hand"
-        raise Refused("Trans Code", row.text("Trans Code"), reason)
+        raise Refused("Trans Code", row.text("Trans Code"), NO_DEAL)
     else:
         kind = CASH.get(code) or cash_kind(row.text("Description"), _cash(row))
         yield CashRow(row.number, kind, _cash(row))

@@ -37,12 +37,12 @@ from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements.amounts import amount, clock, day, moment, needed
 from store.statements.cash import cash_kind
-from store.statements.contracts import STANDARD, contract, option
+from store.statements.contracts import STANDARD, TICKER, contract, option
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
 from store.statements.reconciling import HALF_CENT, by_stated_fee
-from store.statements.refusing import Refused
+from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
 MARKS = ("Date", "Type", "Action", "Instrument Type", "Value", "Average Price", "Root Symbol")
@@ -68,7 +68,6 @@ REMOVAL = re.compile(r"^Removal of .* due to (expiration|assignment|exercise)\b"
 DEAL = re.compile(r"^(?:Bought|Sold|(?:Buy|Sell) to (?:Open|Close)) ", re.I)
 AT = re.compile(r" @ ([\d.,]+)$")
 FUTURE = re.compile(r"(/[A-Z0-9]+?)[FGHJKMNQUVXZ]\d{1,2}")
-TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
 
 
 def fits(source: Source) -> bool:
@@ -113,8 +112,7 @@ def _outcome(row: Row, points: Mapping[str, Decimal], zone: ZoneInfo) -> Outcome
     if how is not None:
         return _end(row, _instrument(row, points), how, at)
     if not DEAL.match(row.text("Description")):
-        reason = "shares moved without a deal; record what they cost or brought by hand"
-        raise Refused("Description", row.text("Description"), reason)
+        raise Refused("Description", row.text("Description"), NO_DEAL)
     instrument = _instrument(row, points)
     delivered = kind == "receive deliver" and instrument.kind == "equity"
     return _deal(row, instrument, at, delivered=delivered)

@@ -44,7 +44,7 @@ from store.records import Mode, Side
 from store.statements.amounts import amount, moment, needed
 from store.statements.amounts import clock as parsed
 from store.statements.cash import cash_kind
-from store.statements.contracts import STANDARD, Contract, option
+from store.statements.contracts import CUSIP, MONEY_FUND, STANDARD, TICKER, Contract, option
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
@@ -63,8 +63,6 @@ STARTS = re.compile(r"start of (?:the )?business day (\d\d)\.(\d\d)")
 STATEMENT = re.compile(r"Account Statement for (\S+)")
 SIDES: dict[str, Side] = {"BUY": "buy", "SELL": "sell", "BOT": "buy", "SLD": "sell"}
 EFFECTS: dict[str, Effect] = {"TO OPEN": "open", "TO CLOSE": "close"}
-MONEY_FUND = re.compile(r"[A-Z]{3}XX")
-CUSIP = re.compile(r"(?=.*\d)[A-Z0-9]{9}")
 SECOND = timedelta(seconds=1)
 
 
@@ -321,7 +319,7 @@ def _instrument(row: Row) -> Instrument:
             needed(row.text("Strike"), "Strike"),
         )
         return option(terms, "Symbol", symbol)
-    if kind not in ("STOCK", "ETF", "FUND") or not words.TICKER.fullmatch(symbol):
+    if kind not in ("STOCK", "ETF", "FUND") or not TICKER.fullmatch(symbol):
         raise Refused("Type", row.text("Type"), "a STOCK, ETF, FUND, CALL or PUT is needed")
     return Instrument("equity", symbol)
 
@@ -360,7 +358,7 @@ def _shares(row: Row, clock: Clock) -> Outcome:
         return "money market funds"
     if CUSIP.fullmatch(symbol):
         return "bonds"
-    if not words.TICKER.fullmatch(symbol) or (entry.amount < 0) != (side == "buy"):
+    if not TICKER.fullmatch(symbol) or (entry.amount < 0) != (side == "buy"):
         raise Refused("DESCRIPTION", text, "a ticker, and an amount of the deal's sign, needed")
     with localcontext(prec=PRECISION):
         price = rounded(abs(entry.amount) / quantity, PRICE_DIGITS)

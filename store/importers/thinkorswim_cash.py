@@ -16,12 +16,11 @@ from typing import NamedTuple
 
 from store.records import FillKind, OptionType, Side
 from store.statements.amounts import day, needed
-from store.statements.contracts import Contract, contract, option
+from store.statements.contracts import TICKER, Contract, contract, option
 from store.statements.execution import Instrument
 from store.statements.refusing import Refused
 
 COLUMN = "DESCRIPTION"
-TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
 EXPIRY = re.compile(r"\b(\d{1,2}) ([A-Z]{3}) (\d{2}|\d{4})\b", re.I)
 TERMS = (
     r"(?P<root>\$?[A-Z]+(?:[./][A-Z]+)?)(?: (?P<shares>\d+)(?: \(\w+\))?"

@@ -11,6 +11,13 @@ from store.statements.refusing import Refused
 
 STANDARD = Decimal(100)  # Shares of an option.
 
+# Shares as exchanges in the US name them, BRK.B and BRK/B among them.
+TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
+# A money market fund, whose share is a dollar: what lies there is cash.
+MONEY_FUND = re.compile(r"[A-Z]{3}XX")
+# A bond or a CD, which has no ticker.
+CUSIP = re.compile(r"(?=.*[0-9])[A-Z0-9]{9}")
+
 # OCC's 21 letters, with and without blanks: root, YYMMDD, C or P, strike x 1000.
 OCC = re.compile(
     r"-?\.?(?P<root>[A-Z][A-Z0-9./]{0,6}?)\s*(?P<day>[0-9]{6})(?P<type>[CP])(?P<strike>[0-9]{8})"

@@ -1,13 +1,18 @@
 """Broker's files as tests read them: statements, and money by a second method."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from store.importers import Statement, read
 from store.statements.execution import Execution
 
 HERE = Path(__file__).parent
+SAMPLES = HERE.parents[2] / "shared" / "samples"
+SAMPLE = SAMPLES / "tradetally" / "trading-calculation-contracts.json"
 
 
 def statement(path: Path, **options: Any) -> Statement:
@@ -38,30 +43,21 @@ def refusals(found: Statement) -> list[str]:
 def shown(one: Execution) -> str:
     """An execution in a line: when (UTC), what, how many at which price, and the fee."""
     terms = one.instrument
+    marks: list[str] = [one.kind] if one.kind != "trade" else []
     what = terms.ticker
     if terms.kind == "option":
-        strike = (
-            f"{terms.strike:f}".rstrip("0").rstrip(".")
-            if "." in str(terms.strike)
-            else terms.strike
-        )
-        what = f"{terms.ticker} {terms.expiry} {strike} {terms.option_type}"
-    marks = [one.kind] if one.kind != "trade" else []
-    marks += [one.effect] if one.effect and one.kind == "trade" else []
-    marks += ["delivered"] if one.delivery else []
-    return " ".join(
-        [
-            f"{one.at:%m-%d %H:%M:%S}",
-            what,
-            str(one.side),
-            f"{plain(one.quantity)} @ {plain(one.price)} fee {plain(one.fee)}",
-            *marks,
-        ]
-    )
+        what += f" {terms.expiry} {plain(terms.strike or Decimal(0))} {terms.option_type}"
+    if one.effect and not marks:
+        marks.append(one.effect)
+    if one.delivery:
+        marks.append("delivered")
+    deal = f"{one.side} {plain(one.quantity)} @ {plain(one.price)} fee {plain(one.fee)}"
+    return " ".join([f"{one.at:%m-%d %H:%M:%S}", what, deal, *marks])
 
 
 def plain(number: Decimal) -> str:
-    return f"{number:f}".rstrip("0").rstrip(".") if "." in f"{number:f}" else f"{number:f}"
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def money(executions: tuple[Execution, ...]) -> Decimal:
@@ -82,3 +78,11 @@ def money(executions: tuple[Execution, ...]) -> Decimal:
 def stated(executions: tuple[Execution, ...]) -> Decimal:
     """What the file says that they moved."""
     return sum((one.cash or Decimal(0) for one in executions), Decimal(0))
+
+
+def sample_case(name: str) -> str:
+    """The CSV of a published calculation contract; the test is skipped where it is not here."""
+    if not SAMPLE.exists():
+        pytest.skip("the sample is not here")
+    cases = json.loads(SAMPLE.read_text(encoding="utf-8"))["csv_import_cases"]
+    return str(next(one["csv"] for one in cases if one["id"] == name))

@@ -1,6 +1,5 @@
 """thinkorswim's statement: legs from the trade history, fees and orders from Cash Balance."""
 
-import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,15 +11,13 @@ from tests.importers.statements import (
     money,
     of_text,
     refusals,
+    sample_case,
     shown,
     stated,
     statement,
 )
 
 FILE = "thinkorswim.csv"
-SAMPLE = (
-    HERE.parents[2] / "shared" / "samples" / "tradetally" / "trading-calculation-contracts.json"
-)
 HISTORY = "Exec Time,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,Price,Net Price,Order Type\n"
 BALANCE = (
     "Cash Balance\nDATE,TIME,TYPE,REF #,DESCRIPTION,Misc Fees,Commissions & Fees,AMOUNT,BALANCE\n"
@@ -133,13 +130,9 @@ def test_a_zone_that_is_named_wins_and_without_any_it_is_new_yorks(tmp_path: Pat
     )
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason="the sample is not here")
 def test_a_bare_trade_history_with_years_in_full_is_read(tmp_path: Path) -> None:
     """10 shares from 1.02 to 1.04: 0.20."""
-    cases = json.loads(SAMPLE.read_text(encoding="utf-8"))["csv_import_cases"]
-    case = next(one for one in cases if one["id"] == "papermoney_four_digit_year_round_trip")
-
-    found = of_text(tmp_path, case["csv"])
+    found = of_text(tmp_path, sample_case("papermoney_four_digit_year_round_trip"))
 
     assert [shown(one) for one in found.executions] == [
         "06-16 17:45:00 OBAI buy 10 @ 1.02 fee 0 open",
