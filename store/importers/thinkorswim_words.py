@@ -1,4 +1,4 @@
-"""The Cash Balance of a thinkorswim statement: what its descriptions say.
+"""What the descriptions in the Cash Balance of a thinkorswim statement say.
 
 - `BOT +4 BWXT 100 21 NOV 25 160 CALL @10.85 CBOE`, `SOLD -100 URAN @51.00`, under `tIP ` and
   the like where it was dealt on a phone; spreads name several strikes.
