@@ -37,7 +37,7 @@ from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements.amounts import NOTHING, amount, day, ended, needed, of_day
 from store.statements.cash import cash_kind
-from store.statements.contracts import MONEY_FUND, STANDARD, TICKER, Contract, option
+from store.statements.contracts import MONEY_FUND, TICKER, Contract, option
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
@@ -154,10 +154,8 @@ def _price_and_fee(
     shown = needed(row.text("Price $", "Price"), "Price")
     commission = amount(row.text("Commission"), "Commission") or Decimal(0)
     with localcontext(prec=PRECISION):
-        if instrument.kind == "option":
-            units, beyond = quantity * STANDARD, quantity * PER_CONTRACT
-        else:
-            units, beyond = quantity, quantity * PER_SHARE
+        units = quantity * instrument.unit
+        beyond = quantity * (PER_CONTRACT if instrument.kind == "option" else PER_SHARE)
         most = commission + beyond + units * shown * PER_DOLLAR + CENT
     return by_cash(side, units, shown, commission, most, cash, "Amount")
 
@@ -222,7 +220,7 @@ def _is_of(shares: Execution, option: Execution) -> bool:
     return (
         shares.instrument == Instrument("equity", option.instrument.ticker)
         and shares.side == ("buy" if bought else "sell")
-        and shares.quantity == option.quantity * STANDARD
+        and shares.quantity == option.quantity * option.instrument.unit
         and shares.price == option.instrument.strike
         and -DAY < shares.at - option.at < BOOKED_WITHIN
     )

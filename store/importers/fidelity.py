@@ -155,7 +155,7 @@ def _deal(
         raise Refused("Quantity", str(quantity), "its sign is not that of the action")
     instrument = _instrument(row)
     delivered = DELIVERED.match(action) is not None
-    units = abs(quantity) * (STANDARD if instrument.kind == "option" else 1)
+    units = abs(quantity) * instrument.unit
     fee = sum(
         (
             amount(row.text(f"{name} ($)", name), name) or Decimal(0)

@@ -35,7 +35,7 @@ from store.importers.values import zone_named
 from store.records import FillKind, Side
 from store.statements.amounts import amount, day, ended, needed, of_day
 from store.statements.cash import cash_kind
-from store.statements.contracts import STANDARD, TICKER, Contract, option, underlying
+from store.statements.contracts import TICKER, Contract, option, underlying
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
@@ -161,7 +161,7 @@ def _deal(row: Row, code: Code, on: date, zone: ZoneInfo) -> Execution:
     instrument, quantity = _instrument(row), _quantity(row)
     if quantity <= 0:
         raise Refused("Quantity", row.text("Quantity"), "a quantity above 0 is needed")
-    units = quantity * (STANDARD if instrument.kind == "option" else 1)
+    units = quantity * instrument.unit
     shown, cash = needed(row.text("Price"), "Price"), needed(row.text("Amount"), "Amount")
     most = _highest_fee(instrument, code.side, quantity, shown)
     deal = by_cash(code.side, units, shown, Decimal(0), most, cash, "Amount")

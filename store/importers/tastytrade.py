@@ -37,7 +37,7 @@ from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements.amounts import amount, clock, day, moment, needed
 from store.statements.cash import cash_kind
-from store.statements.contracts import STANDARD, TICKER, contract, option
+from store.statements.contracts import TICKER, contract, option
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
@@ -143,7 +143,7 @@ def _deal(row: Row, instrument: Instrument, at: datetime, *, delivered: bool) ->
         raise Refused("Action", row.text("Action"), f"one of {', '.join(ACTIONS)} is needed")
     side, effect = ACTIONS[action]
     quantity = _quantity(row)
-    units = quantity * _per_point(instrument)
+    units = quantity * instrument.unit
     value, each = (
         needed(row.text("Value"), "Value"),
         needed(row.text("Average Price"), "Average Price"),
@@ -192,10 +192,6 @@ def _quantity(row: Row) -> Decimal:
     if quantity <= 0:
         raise Refused("Quantity", row.text("Quantity"), "a quantity above 0 is needed")
     return quantity
-
-
-def _per_point(instrument: Instrument) -> Decimal:
-    return instrument.multiplier or (STANDARD if instrument.kind == "option" else Decimal(1))
 
 
 def _instrument(row: Row, points: Mapping[str, Decimal]) -> Instrument:

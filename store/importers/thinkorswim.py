@@ -42,7 +42,7 @@ from store.pnl import PRECISION
 from store.records import Mode, Side
 from store.statements.amounts import clock as parsed
 from store.statements.amounts import needed
-from store.statements.contracts import MONEY_FUND, STANDARD, TICKER, Contract, option
+from store.statements.contracts import MONEY_FUND, TICKER, Contract, option
 from store.statements.execution import Effect, Execution, Instrument, Statement
 from store.statements.reading import Outcome, Reading
 from store.statements.reconciling import HALF_CENT, by_stated_fee, divided
@@ -70,7 +70,7 @@ class Leg:
 
     @property
     def units(self) -> Decimal:
-        return self.quantity * (STANDARD if self.instrument.kind == "option" else 1)
+        return self.quantity * self.instrument.unit
 
     @property
     def cash(self) -> Decimal:
@@ -109,8 +109,8 @@ def parse(source: Source, options: Options) -> Statement:
         CURRENCY,
         ZONE,
         _mode(source),
-        dict(dealt.ignored + balanced.ignored),
-        tuple(_assumed(clock, entries)),
+        ignored=dict(dealt.ignored + balanced.ignored),
+        assumed=tuple(_assumed(clock, entries)),
     )
 
 

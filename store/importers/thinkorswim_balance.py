@@ -13,7 +13,7 @@ from store.pnl import PRECISION
 from store.statements.amounts import amount, moment
 from store.statements.amounts import clock as parsed
 from store.statements.cash import cash_kind
-from store.statements.contracts import CUSIP, MONEY_FUND, STANDARD, TICKER
+from store.statements.contracts import CUSIP, MONEY_FUND, TICKER
 from store.statements.ends import end
 from store.statements.execution import CashRow, Execution, Instrument
 from store.statements.reading import Outcome
@@ -129,7 +129,7 @@ def alone(row: Row, clock: Clock) -> Outcome:
     if said is None:
         return _shares(row, clock)
     entry = _entry(row)
-    units = said.quantity * (STANDARD if said.instrument.kind == "option" else 1)
+    units = said.quantity * said.instrument.unit
     price = by_stated_fee(said.side, units, said.price, Decimal(0), entry.amount, "AMOUNT").price
     return Execution(
         row.number,

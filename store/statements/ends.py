@@ -6,7 +6,7 @@ from typing import NamedTuple
 from store.columns import PRICE_DIGITS, rounded
 from store.pnl import PRECISION
 from store.records import FillKind, Side
-from store.statements.contracts import INDICES, STANDARD
+from store.statements.contracts import INDICES
 from store.statements.execution import Instrument
 from store.statements.refusing import Refused
 
@@ -30,7 +30,7 @@ def end(kind: FillKind, instrument: Instrument, quantity: Decimal, cash: Decimal
         raise Refused("Symbol", instrument.ticker, "only an option can end so")
     if cash:
         with localcontext(prec=PRECISION):
-            price = abs(cash) / (quantity * (instrument.multiplier or STANDARD))
+            price = abs(cash) / (quantity * instrument.unit)
         return End("settled", rounded(price, PRICE_DIGITS), "sell" if cash > 0 else "buy")
     if kind in ("assigned", "exercised") and instrument.ticker in INDICES:
         reason = "an index option settles in cash, and the file does not say here for how much"

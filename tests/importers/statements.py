@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from store.database import Store
 from store.importers import Statement, read
+from store.importing import StatementResult, import_file
+from store.models import Trade
 from store.statements.execution import Execution
+from store.verifying import verify_user
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[2] / "shared" / "samples"
@@ -86,3 +91,33 @@ def sample_case(name: str) -> str:
         pytest.skip("the sample is not here")
     cases = json.loads(SAMPLE.read_text(encoding="utf-8"))["csv_import_cases"]
     return str(next(one["csv"] for one in cases if one["id"] == name))
+
+
+async def recorded(store: Store, found: Statement) -> list[str]:
+    """The trades that `found` makes, in lines by ticker: its structure, status and net P&L. It
+    is imported twice, and the second time nothing may change."""
+    await _import(store, found)
+    trades = await _trades(store)
+    again = await _import(store, found)
+    assert (again.new, again.recorded, again.extended, again.restated) == (0, 0, 0, 0)
+    assert await _trades(store) == trades
+    checked = await verify_user(store, 1)
+    assert checked.wrong is None, checked.wrong
+    return trades
+
+
+async def _import(store: Store, found: Statement) -> StatementResult:
+    result = await store.record(
+        lambda session: import_file(session, found, take_good=True), keyed=True
+    )
+    assert result.unopened == ()
+    return result
+
+
+async def _trades(store: Store) -> list[str]:
+    async with store.read() as session:
+        return sorted(
+            f"{one.ticker} {one.structure} {one.status}"
+            + ("" if one.net_pnl is None else f" {plain(one.net_pnl)}")
+            for one in await session.scalars(select(Trade))
+        )

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from tests.importers.statements import (
     HERE,
     changed,
     money,
     of_text,
+    recorded,
     refusals,
     sample_case,
     shown,
@@ -113,3 +115,12 @@ def test_what_does_not_add_up_is_refused_with_its_row(
     tmp_path: Path, edit: tuple[str, str], refusal: str
 ) -> None:
     assert refusal in refusals(changed(tmp_path, FILE, edit))
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """MDB 1,498.16 - 1,091.81; TSLA, a strangle sold on one day and the shares that its puts
+    delivered: 208.73 + 818.73 - 74,000 + 74,297.85."""
+    assert await recorded(store, statement(HERE / FILE)) == [
+        "MDB single closed 406.35",
+        "TSLA strangle closed 1325.31",
+    ]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from tests.importers.statements import (
     HERE,
     changed,
     money,
     of_text,
+    recorded,
     refusals,
     sample_case,
     shown,
@@ -164,3 +166,14 @@ def test_amounts_in_another_currency_are_refused(tmp_path: Path) -> None:
     )
 
     assert refusals(of_text(tmp_path, text)) == ["2 Currency: only amounts in USD can be recorded"]
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """AAPL 319.31 - 24,500 + 25,014.30, the put and its shares being one trade; NVDA -301.35;
+    INTC 44.32 - 11.03; SMH -7,800 + 7,912.20."""
+    assert await recorded(store, statement(HERE / FILE)) == [
+        "AAPL single closed 833.61",
+        "INTC single closed 33.29",
+        "NVDA single closed -301.35",
+        "SMH single closed 112.2",
+    ]

@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.importers.statements import HERE, changed, money, refusals, shown, stated, statement
+from store.database import Store
+from tests.importers.statements import (
+    HERE,
+    changed,
+    money,
+    recorded,
+    refusals,
+    shown,
+    stated,
+    statement,
+)
 
 FILE = "robinhood.csv"
 
@@ -102,3 +112,13 @@ def test_what_does_not_add_up_is_refused_with_its_row(
     tmp_path: Path, edit: tuple[str, str], refusal: str
 ) -> None:
     assert refusal in refusals(changed(tmp_path, FILE, edit))
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """NVDA -2 x 195.66; SPX 359.02 - 364; 59 MSTR are held, and 100 TSLA by assignment."""
+    assert await recorded(store, statement(HERE / FILE)) == [
+        "MSTR single open",
+        "NVDA single closed -391.32",
+        "SPX single closed -4.98",
+        "TSLA single open",
+    ]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from tests.importers.statements import (
     HERE,
     changed,
     money,
     of_text,
+    recorded,
     refusals,
     shown,
     stated,
@@ -135,3 +137,13 @@ def test_what_does_not_add_up_is_refused_with_its_row(
     found = refusals(changed(tmp_path, FILE, edit))
 
     assert refusal in found if refusal else len(found) == 2
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """NEHI 1,654.95 - 1,626.03; /MES 411.29; SPX 355.12 - 369.00; IWM's 200 shares are held."""
+    assert await recorded(store, statement(HERE / FILE)) == [
+        "/MES single closed 411.29",
+        "IWM vertical open",
+        "NEHI single closed 28.92",
+        "SPX single closed -13.88",
+    ]

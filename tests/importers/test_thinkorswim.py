@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Store
 from tests.importers.statements import (
     HERE,
     changed,
     money,
     of_text,
+    recorded,
     refusals,
     sample_case,
     shown,
@@ -41,18 +43,19 @@ def test_every_deal_has_its_legs_its_order_and_its_share_of_the_fees() -> None:
         "03-02 15:02:45 SPX 2026-03-20 6600 put sell 2 @ 12.6 fee 3.58 open",
         "03-03 16:00:01 NVDA 2026-03-20 200 call buy 10 @ 1.5 fee 6.55 open",
         "03-09 13:30:04 AAPL sell 100 @ 251.055 fee 0.7 close",
-        "03-10 18:00:00 SPX 2026-03-20 6500 put buy 1 @ 16.65 fee 1.22 open",
-        "03-10 18:00:00 SPX 2026-03-20 6600 put sell 2 @ 29 fee 2.44 open",
-        "03-10 18:00:00 SPX 2026-03-20 6700 put buy 1 @ 60.1 fee 1.22 open",
+        "03-10 18:00:00 SPX 2026-03-20 6510 put buy 1 @ 16.65 fee 1.22 open",
+        "03-10 18:00:00 SPX 2026-03-20 6610 put sell 2 @ 29 fee 2.44 open",
+        "03-10 18:00:00 SPX 2026-03-20 6710 put buy 1 @ 60.1 fee 1.22 open",
         "03-11 18:00:00 XLE 2026-03-20 59 put sell 1 @ 0.85 fee 0.67 open",
         "03-12 14:00:00 NVDA 2026-03-20 200 call sell 3 @ 2 fee 1.98",
         "03-21 03:25:44 NVDA 2026-03-20 200 call sell 7 @ 0 fee 0 expired",
         "03-21 03:25:55 XLE 2026-03-20 59 put buy 1 @ 0 fee 0 assigned",
         "03-21 03:26:01 XLE buy 100 @ 59 fee 0 delivered",
-        "03-21 03:30:00 SPX 2026-03-20 6600 put buy 4 @ 0 fee 0 expired",
+        "03-21 03:30:00 SPX 2026-03-20 6600 put buy 2 @ 0 fee 0 expired",
         "03-21 03:30:01 SPX 2026-03-20 6580 put sell 2 @ 0 fee 0 expired",
-        "03-21 03:30:02 SPX 2026-03-20 6700 put sell 1 @ 0 fee 0 expired",
-        "03-21 03:30:03 SPX 2026-03-20 6500 put sell 1 @ 0 fee 0 expired",
+        "03-21 03:30:02 SPX 2026-03-20 6710 put sell 1 @ 0 fee 0 expired",
+        "03-21 03:30:03 SPX 2026-03-20 6510 put sell 1 @ 0 fee 0 expired",
+        "03-21 03:30:04 SPX 2026-03-20 6610 put buy 2 @ 0 fee 0 expired",
     ]
     assert [one.order for one in found.executions[:5]] == ["1001", "1002", "1002", "1003", "1004"]
 
@@ -163,19 +166,19 @@ def test_columns_that_the_user_added_change_nothing(tmp_path: Path) -> None:
         ),
         (
             ("XLE,20 MAR 26,59,PUT,.85,.85", "XLE,20 MAR 26,59,PUT,.95,.95"),
-            "48 Exec Time: Cash Balance has no deal of 95.00 at this moment",
+            "49 Exec Time: Cash Balance has no deal of 95.00 at this moment",
         ),
         (
             (",3/10/26 14:00:00,BUTTERFLY,BUY", ",3/10/26 24:00:00,BUTTERFLY,BUY"),
-            "45 Exec Time: a date such as 01/31/26 15:30:00 is needed",
+            "46 Exec Time: a date such as 01/31/26 15:30:00 is needed",
         ),
         (
-            (",,,BUY,+1,TO OPEN,SPX,20 MAR 26,6500", ",,,BUY,0,TO OPEN,SPX,20 MAR 26,6500"),
-            "45 Qty: a quantity other than 0 is needed",
+            (",,,BUY,+1,TO OPEN,SPX,20 MAR 26,6510", ",,,BUY,0,TO OPEN,SPX,20 MAR 26,6510"),
+            "46 Qty: a quantity other than 0 is needed",
         ),
         (
             ("STOCK,SELL,-100,TO CLOSE,AAPL,,,STOCK", "FUTURE,SELL,-1,TO CLOSE,/ESM26,,,FUTURE"),
-            "49 Symbol: futures and their options are not in Cash Balance",
+            "50 Symbol: futures and their options are not in Cash Balance",
         ),
         (
             ("-7.0 .NVDA260320C200", "-7.0 .NVDA1260320C200"),
@@ -210,7 +213,7 @@ def test_a_spread_that_only_cash_balance_has_is_refused(tmp_path: Path) -> None:
 
 def test_an_index_option_that_was_assigned_without_cash_is_refused(tmp_path: Path) -> None:
     found = changed(
-        tmp_path, FILE, ("DUE TO EXPIRATION 4.0 $SPX.X", "DUE TO ASSIGNMENT 4.0 $SPX.X")
+        tmp_path, FILE, ("DUE TO EXPIRATION 2.0 $SPX.X", "DUE TO ASSIGNMENT 2.0 $SPX.X")
     )
 
     assert refusals(found) == [
@@ -219,14 +222,26 @@ def test_an_index_option_that_was_assigned_without_cash_is_refused(tmp_path: Pat
 
 
 def test_an_index_option_that_was_settled_has_the_price_that_its_cash_says(tmp_path: Path) -> None:
-    """4 sold puts at 6600 cost 4 x 100 x 1.24 = 496.00."""
+    """2 sold puts at 6600 cost 2 x 100 x 1.24 = 248.00."""
     found = changed(
         tmp_path,
         FILE,
-        ('DUE TO EXPIRATION 4.0 $SPX.X 100 (Weeklys) 20 MAR 26 6600 PUT,,,,',
-         'DUE TO ASSIGNMENT 4.0 $SPX.X 100 (Weeklys) 20 MAR 26 6600 PUT,,,-496.00,'),
+        ('DUE TO EXPIRATION 2.0 $SPX.X 100 (Weeklys) 20 MAR 26 6600 PUT,,,,',
+         'DUE TO ASSIGNMENT 2.0 $SPX.X 100 (Weeklys) 20 MAR 26 6600 PUT,,,-248.00,'),
     )  # fmt: skip
 
-    assert "03-21 03:30:00 SPX 2026-03-20 6600 put buy 4 @ 1.24 fee 0 settled" in [
+    assert "03-21 03:30:00 SPX 2026-03-20 6600 put buy 2 @ 1.24 fee 0 settled" in [
         shown(one) for one in found.executions
+    ]
+
+
+async def test_its_trades_are_recorded_once(store: Store) -> None:
+    """AAPL 25,105.50 - 24,740 - 0.70; the vertical 820 - 7.16, the butterfly -1,875 - 4.88, both
+    expired; NVDA -1,500 - 6.55 + 600 - 1.98, the rest expired; the shares of XLE are held."""
+    assert await recorded(store, statement(HERE / FILE)) == [
+        "AAPL single closed 364.8",
+        "NVDA single closed -908.53",
+        "SPX butterfly closed -1879.88",
+        "SPX vertical closed 812.84",
+        "XLE single open",
     ]
