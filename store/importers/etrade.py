@@ -7,7 +7,7 @@ Under titles (`For Account:`, `Total:`), above a disclaimer, one of:
 - before: `TransactionDate, TransactionType, SecurityType, Symbol, Quantity, Amount, Price,
   Commission, Description`, whose type was 0 in 2024: then the sign of the quantity says it.
 
-- Days only, New York's. `--` is nothing.
+- Days only, New York's; of a day what closes comes after what opens. `--` is nothing.
 - Types: Bought, Sold, Bought To Open, Sold To Close, Sold Short and Bought To Cover, which
   also open and close sold options; Option Expired, Assigned, Exercised. Quantities are
   negative when sold.
@@ -56,7 +56,7 @@ ZONE, CURRENCY = "America/New_York", "USD"
 DAYS = ("%m/%d/%y", "%m/%d/%Y")
 DEALS: dict[str, tuple[Side, Effect | None]] = {
     "bought": ("buy", None),
-    "sold": ("sell", None),
+    "sold": ("sell", "close"),
     "bought to open": ("buy", "open"),
     "sold to open": ("sell", "open"),
     "sold to close": ("sell", "close"),
@@ -115,7 +115,8 @@ def _outcome(row: Row, zone: ZoneInfo) -> Outcome:
     if how is not None:
         return _end(row, how, quantity, cash, on, zone)
     if kind in ("", "0"):
-        kind = "bought" if quantity > 0 else "sold"
+        side: Side = "buy" if quantity > 0 else "sell"
+        return _deal(row, side, None, quantity, cash, on, zone)
     if kind not in DEALS:
         raise Refused("Type", row.text(*TYPES), NO_DEAL)
     return _deal(row, *DEALS[kind], quantity, cash, on, zone)
@@ -208,7 +209,7 @@ def _delivered(executions: Sequence[Execution]) -> list[Execution]:
         option = next((each for each in ends if _is_of(one, each)), None)
         if option is not None:
             ends.remove(option)
-            one = replace(one, delivery=True, at=option.at)
+            one = replace(one, effect=None, delivery=True, at=option.at)
         found.append(one)
     return found
 

@@ -14,6 +14,8 @@ under Price.
 - Days only, New York's. What is said to be `as of` a day happened then.
 - `Action` says what happened: YOU BOUGHT or YOU SOLD, OPENING or CLOSING TRANSACTION;
   EXPIRED; ASSIGNED or EXERCISED, and the shares as YOU BOUGHT ASSIGNED PUTS.
+- A day's rows are in no order of time: what closes comes after what opens. Shares sold were
+  held, unless they are said to be sold short.
 - `Quantity` is positive for what came in, so an assigned short put has 1, an expired long
   option -1. Options are ` -NVDA260710P195`, prices per share, `Amount` is net of commission
   and fees, which are positive when they cost.
@@ -214,9 +216,13 @@ def _instrument(row: Row) -> Instrument:
 
 
 def _effect(action: str) -> Effect | None:
-    if "OPENING TRANSACTION" in action or "SOLD SHORT" in action:
+    """Shares that were sold were held, unless the action says that they were sold short or
+    that an option delivered them."""
+    if "OPENING TRANSACTION" in action or "SHORT" in action:
         return "open"
-    return "close" if "CLOSING TRANSACTION" in action or "TO COVER" in action else None
+    if "CLOSING TRANSACTION" in action or " COVER " in action:
+        return "close"
+    return "close" if action.startswith("YOU SOLD") and not DELIVERED.match(action) else None
 
 
 def _account(row: Row) -> str | None:

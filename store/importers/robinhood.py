@@ -3,7 +3,8 @@
 Columns: `Activity Date, Process Date, Settle Date, Instrument, Description, Trans Code,
 Quantity, Price, Amount`, every field quoted; at the end a disclaimer in a tenth column.
 
-- Days only, New York's. Rows that are alike are different deals.
+- Days only, New York's, and a day's rows are in no order of time: what closes comes after
+  what opens. Rows that are alike are different deals.
 - `Trans Code` says what happened. Options: BTO, STO, BTC, STC; OEXP, OASGN and OEXCS where
   one expired, was assigned or exercised, with a `Quantity` such as 30S and no amount. Shares:
   Buy, Sell, and SS and BC for short sales.
@@ -64,7 +65,7 @@ DEALS = {
     "BTC": Code("buy", "close"),
     "STC": Code("sell", "close"),
     "BUY": Code("buy", None),
-    "SELL": Code("sell", None),
+    "SELL": Code("sell", "close"),
     "SS": Code("sell", "open"),
     "BC": Code("buy", "close"),
 }
@@ -174,7 +175,7 @@ def _deal(row: Row, code: Code, on: date, zone: ZoneInfo) -> Execution:
         deal.price,
         of_day(on, zone, ending=delivered),
         deal.fee,
-        effect=code.effect,
+        effect=None if delivered else code.effect,
         cash=cash,
         dated=True,
         delivery=delivered,

@@ -39,7 +39,7 @@ def test_every_row_is_read_oldest_first() -> None:
         "03-16 16:00:00 TSLA 2026-03-20 370 put sell 2 @ 4.1 fee 1.27 open",
         "03-19 20:00:00 TSLA buy 200 @ 370 fee 0 delivered",
         "03-19 20:00:00 TSLA 2026-03-20 370 put buy 2 @ 0 fee 0 assigned",
-        "03-20 16:00:00 TSLA sell 200 @ 371.5 fee 2.15",
+        "03-20 16:00:00 TSLA sell 200 @ 371.5 fee 2.15 close",
         "03-20 20:00:00 TSLA 2026-03-20 450 call None 2 @ 0 fee 0 expired",
     ]
 
@@ -86,7 +86,7 @@ def test_the_layout_before_2025_is_read_even_where_its_types_are_0(tmp_path: Pat
 
     assert [shown(one) for one in found.executions] == [
         "04-05 16:00:00 SQQQ buy 9 @ 31.1176 fee 0",
-        "04-05 16:00:00 AMZN sell 2 @ 101.1 fee 0.01",
+        "04-05 16:00:00 AMZN sell 2 @ 101.1 fee 0.01 close",
         "12-06 17:00:00 NVDA 2024-12-06 150 put buy 10 @ 7.9 fee 5.12",
         "12-06 17:00:00 NVDA 2024-12-13 150 put sell 5 @ 7.95 fee 2.69",
     ]

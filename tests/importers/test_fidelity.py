@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from store.database import Store
+from store.importing import import_file
 from tests.importers.statements import (
     HERE,
     changed,
@@ -43,11 +44,11 @@ def test_every_row_is_read_oldest_first() -> None:
         "03-03 17:00:00 INTC 2026-03-20 23 call sell 1 @ 0.45 fee 0.68 open",
         "03-04 17:00:00 INTC 2026-03-20 23 call buy 1 @ 0.11 fee 0.03 close",
         "03-10 16:00:00 SMH buy 100 @ 78 fee 0",
-        "03-13 16:00:00 SMH sell 100 @ 79.125 fee 0.3",
+        "03-13 16:00:00 SMH sell 100 @ 79.125 fee 0.3 close",
         "03-20 20:00:00 NVDA 2026-03-20 200 call sell 2 @ 0 fee 0 expired",
         "03-20 20:00:00 AAPL 2026-03-20 245 put buy 1 @ 0 fee 0 assigned",
         "03-20 20:00:00 AAPL buy 100 @ 245 fee 0 delivered",
-        "03-24 16:00:00 AAPL sell 100 @ 250.15 fee 0.7",
+        "03-24 16:00:00 AAPL sell 100 @ 250.15 fee 0.7 close",
     ]
     assert all(one.dated for one in found.executions)
     assert (found.format, found.mode, found.currency) == ("fidelity", None, "USD")
@@ -112,7 +113,7 @@ def test_an_export_of_2023_has_its_account_behind_the_name(tmp_path: Path) -> No
 
     assert [shown(one) for one in found.executions] == [
         "05-26 16:00:00 MODG buy 29 @ 17.2 fee 0",
-        "06-27 16:00:00 MODG sell 29 @ 19.7 fee 0.01",
+        "06-27 16:00:00 MODG sell 29 @ 19.7 fee 0.01 close",
     ]
     assert {one.account for one in found.executions} == {"X91000000"}
 
@@ -177,3 +178,30 @@ async def test_its_trades_are_recorded_once(store: Store) -> None:
         "NVDA single closed -301.35",
         "SMH single closed 112.2",
     ]
+
+
+async def test_a_day_that_lists_sales_before_purchases_is_put_in_order(
+    store: Store, tmp_path: Path
+) -> None:
+    """From the end of the file, one call is sold before it is bought, for 290.98 and 275.02; the
+    other is sold for 439.98 and bought back for 471.02. The shares of XLE were not bought in
+    this file, so they are not sold short."""
+    text = (
+        "Run Date,Action,Symbol,Description,Type,Price ($),Quantity,Commission ($),Fees ($),"
+        "Accrued Interest ($),Amount ($),Cash Balance ($),Settlement Date\n"
+    )
+    for action, symbol, price, quantity, amount in (
+        ("YOU BOUGHT OPENING TRANSACTION", "-SPXW241204C6080", "2.75", 1, "-275.02"),
+        ("YOU SOLD CLOSING TRANSACTION", "-SPXW241204C6080", "2.91", -1, "290.98"),
+        ("YOU BOUGHT CLOSING TRANSACTION", "-SPXW241204C6075", "4.71", 1, "-471.02"),
+        ("YOU SOLD OPENING TRANSACTION", "-SPXW241204C6075", "4.4", -1, "439.98"),
+        ("YOU SOLD SELECT SECTOR SPDR (XLE)", "XLE", "90", -100, "8999.98"),
+    ):
+        text += f"12/04/2024,{action}, {symbol},,Margin,{price},{quantity},,0.02,,{amount},,\n"
+    found = of_text(tmp_path, text)
+
+    result = await store.record(lambda session: import_file(session, found), keyed=True)
+    assert [(one.ticker, one.cash) for one in result.unopened] == [("XLE", Decimal("8999.98"))]
+    assert (result.recorded, result.left_open) == (1, 0)  # A vertical of that day.
+    # 290.98 - 275.02 + 439.98 - 471.02
+    assert result.in_trades == Decimal("-15.08")

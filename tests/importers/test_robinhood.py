@@ -32,7 +32,7 @@ def test_every_row_is_read_oldest_first() -> None:
     assert [shown(one) for one in found.executions] == [
         "03-16 16:00:00 TSLA 2026-03-20 440 put sell 1 @ 1.21 fee 0.05 open",
         "03-16 16:00:00 MSTR buy 100 @ 174.685 fee 0",
-        "03-17 16:00:00 MSTR sell 41 @ 171.95 fee 0.02",
+        "03-17 16:00:00 MSTR sell 41 @ 171.95 fee 0.02 close",
         "03-18 16:00:00 NVDA 2026-03-20 200 call buy 15 @ 0.13 fee 0.66 open",
         "03-18 16:00:00 NVDA 2026-03-20 200 call buy 15 @ 0.13 fee 0.66 open",
         "03-19 16:00:00 SPX 2026-03-20 6600 call sell 1 @ 3.6 fee 0.98 open",
