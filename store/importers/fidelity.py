@@ -56,6 +56,7 @@ AS_OF_DAYS = ("%b-%d-%Y", "%Y-%m-%d", "%m-%d-%y")
 ENDS: dict[str, FillKind] = {"EXPIRED": "expired", "ASSIGNED": "assigned", "EXERCISED": "exercised"}
 DEALS = ("YOU BOUGHT", "YOU SOLD", "REINVESTMENT", "BUY CANCEL", "SELL CANCEL")
 DELIVERED = re.compile(r"YOU (BOUGHT|SOLD) (ASSIGNED|EXERCISED) ")
+ACCOUNT = re.compile(r"[A-Z0-9-]{1,20}")
 SHARES = re.compile(r"\((\d+) SHS\)")
 
 
@@ -227,9 +228,11 @@ def _effect(action: str) -> Effect | None:
 
 def _account(row: Row) -> str | None:
     """The account's number; older exports have it behind the account's name."""
-    number = row.text("Account Number")
     named = re.search(r"\b([A-Z]?\d{8,9})$", row.text("Account"))
-    return number or (named[1] if named else None)
+    number = row.text("Account Number") or (named[1] if named else "")
+    if number and not ACCOUNT.fullmatch(number):
+        raise Refused("Account Number", number, "a number such as X12345678 is needed")
+    return number or None
 
 
 FORMAT = Format("fidelity", f"the columns {', '.join(MARKS)}, Amount", fits, parse)

@@ -52,7 +52,7 @@ from store.statements.source import Row, Source, Table, table_of
 TRADES = ("Exec Time", "Side", "Qty", "Pos Effect", "Symbol", "Exp", "Strike", "Type", "Price")
 CASH = ("DATE", "TIME", "TYPE", "REF #", "DESCRIPTION", "AMOUNT", "BALANCE")
 CURRENCY = "USD"
-STATEMENT = re.compile(r"Account Statement for (\S+)")
+STATEMENT = re.compile(r"Account Statement for ([A-Z0-9*-]{1,30})\b")
 SIDES: dict[str, Side] = {"BUY": "buy", "SELL": "sell", "BOT": "buy", "SLD": "sell"}
 EFFECTS: dict[str, Effect] = {"TO OPEN": "open", "TO CLOSE": "close"}
 

@@ -1,6 +1,7 @@
 """The Cash Balance of a thinkorswim statement: its clock, and what its rows moved."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from store.statements.contracts import CUSIP, MONEY_FUND, TICKER
 from store.statements.ends import end
 from store.statements.execution import CashRow, Execution, Instrument
 from store.statements.reading import Outcome
-from store.statements.reconciling import by_stated_fee
+from store.statements.reconciling import HALF_CENT, by_stated_fee
 from store.statements.refusing import Refused
 from store.statements.source import Row
 
@@ -28,6 +29,7 @@ CLOCKS = tuple(
 FEES = ("Misc Fees", "Commissions & Fees", "Short Term Rdm Fee")
 STARTS = re.compile(r"start of (?:the )?business day (\d\d)\.(\d\d)")
 SECOND = timedelta(seconds=1)
+MOST_NEAR = 200  # Deals of one second that are looked through for one.
 
 
 class Clock:
@@ -104,18 +106,20 @@ class Entries:
     def take(self, shown: datetime, ticker: str, gross: Decimal, rounding: Decimal) -> list[Entry]:
         """The entries of that second or the next that come to `gross`: one, or those of one
         order. Empty where there are none."""
-        near = [
-            entry
-            for second in (shown, shown + SECOND)
-            for entry in self.by_second.get(second, ())
-            if re.search(rf"\b{re.escape(ticker)}\b", entry.row.text("DESCRIPTION"))
-        ]
-        orders = [[each for each in near if each.order == one.order] for one in near if one.order]
-        for tried in [[entry] for entry in near] + orders:
-            if abs(sum(entry.amount for entry in tried) - gross) <= rounding:
-                for entry in tried:
-                    self.by_second[entry.shown].remove(entry)
-                return tried
+        orders: defaultdict[str, list[Entry]] = defaultdict(list)
+        near = []
+        for second in (shown, shown + SECOND):
+            for entry in self.by_second.get(second, [])[:MOST_NEAR]:
+                if ticker in entry.row.text("DESCRIPTION").split():
+                    near.append([entry])
+                    orders[entry.order].append(entry)
+        orders.pop("", None)
+        for within in (HALF_CENT, rounding):
+            for tried in (*near, *orders.values()):
+                if abs(sum(entry.amount for entry in tried) - gross) <= within:
+                    for entry in tried:
+                        self.by_second[entry.shown].remove(entry)
+                    return tried
         return []
 
     def left(self) -> list[Entry]:
