@@ -18,13 +18,16 @@ from store.statements.refusing import Rejection
 
 @dataclass(frozen=True)
 class Options:
-    """What the user says about a file; what the file itself says wins."""
+    """What the user says about a file; what the file itself says wins. `multiplier` is the
+    currency per point of price, `mapping` the name or the file of a mapping of columns."""
 
     account: str | None = None
     mode: Mode | None = None
     zone: str | None = None
     currency: str | None = None
     ticker: str | None = None
+    multiplier: Decimal | None = None
+    mapping: str | None = None
 
 
 @dataclass(frozen=True)

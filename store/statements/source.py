@@ -9,10 +9,12 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from store.errors import Invalid
 
@@ -20,6 +22,8 @@ LARGEST_FILE = 32 * 1024 * 1024
 LONGEST_HEAD = 60  # Rows in which a header is looked for.
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SEPARATORS = (",", ";", "\t")
+
+Day = TypeVar("Day", str, date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,12 @@ def table_of(header: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]
     for place, name in enumerate(names):
         places.setdefault(name.casefold(), place)
     return Table(names, list(_filled(records, places)))
+
+
+def newest_first(days: Sequence[Day]) -> bool:
+    """Whether rows of these days go back in time, most of them; a single day is taken to."""
+    pairs = list(pairwise(days))
+    return sum(one > after for one, after in pairs) >= sum(one < after for one, after in pairs)
 
 
 def _filled(records: Iterable[tuple[int, Sequence[str]]], places: dict[str, int]) -> Iterator[Row]:
