@@ -44,6 +44,11 @@ class Row:
                 return self.fields[place].strip() if place < len(self.fields) else ""
         return ""
 
+    @property
+    def alone(self) -> bool:
+        """Whether one field only holds something, as in titles, totals and disclaimers."""
+        return sum(1 for field in self.fields if field.strip()) == 1
+
     def __bool__(self) -> bool:
         return any(field.strip() for field in self.fields)
 
@@ -111,13 +116,28 @@ class Source:
         head = "\n".join(self.text.split("\n", LONGEST_HEAD)[:LONGEST_HEAD])
         return max(SEPARATORS, key=head.count)
 
+    def has_header(self, *marks: str) -> bool:
+        """Whether one of its first rows has all of `marks`; False for what is no such file."""
+        if self.head.startswith(("{", "[", "<")):
+            return False
+        try:
+            return self._header(marks) is not None
+        except Invalid:
+            return False
+
     def table(self, *marks: str) -> Table | None:
         """The rows under the first header that has all of `marks`, to the file's end; None
         where none of its first rows is one. Blank rows are left out."""
+        index = self._header(marks)
+        if index is None:
+            return None
+        return table_of(self.records[index][1], self.records[index + 1 :])
+
+    def _header(self, marks: Sequence[str]) -> int | None:
         wanted = {mark.casefold() for mark in marks}
         for index, (_, fields) in enumerate(self.records[:LONGEST_HEAD]):
             if wanted <= {field.strip().casefold() for field in fields}:
-                return table_of(fields, self.records[index + 1 :])
+                return index
         return None
 
 
