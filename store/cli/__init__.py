@@ -11,6 +11,7 @@ from store.cli.records import audit, verify
 from store.cli.tenants import tiers, users
 from store.cli.terminal import Commands
 from store.cli.tokens import tokens
+from store.cli.trades import trades
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,7 +21,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, accounts, connections, verify, audit,
+    import_, trades, accounts, connections, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
 )  # fmt: skip
