@@ -120,7 +120,7 @@ def restated(
     beside = next((name for name in (*OF_A_LEG, *MOMENTS) if row.text(name)), None)
     if fills:
         if beside or said.legs:
-            raise Refused(beside or "legs", "", "fills say it already")
+            raise Refused(beside or "legs", row.text(beside or ""), "fills say it already")
         values["legs"] = refilled(entry, fills, zone)
     elif beside or said.legs:
         values["legs"] = restated_legs(entry, said, row, zone, number)
