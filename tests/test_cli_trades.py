@@ -181,13 +181,14 @@ async def test_a_refusal_is_a_sentence_and_an_exit_code(
 @pytest.mark.parametrize(
     "arguments",
     [["record"], ["show"], ["show", "one"], ["list", "--order", "upside"], ["close", "1"],
+     ["add"], ["note", "1"],
      ["record", *ENTRY, "--side", "up"], ["correct", "1", "--price", "3"]],
 )  # fmt: skip
 async def test_what_is_typed_wrongly_is_explained(trades: Typed, arguments: list[str]) -> None:
     code, output, errors = await trades(*arguments)
 
     assert (code, output) == (2, "")
-    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("Error: ")
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])

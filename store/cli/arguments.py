@@ -58,7 +58,7 @@ def _parameter(one: Parameter, default: Any) -> click.Parameter:
         is_flag=flag,
         multiple=several,
         required=needed,
-        default=None if needed else default,
+        **({} if needed else {"default": default}),  # To Click, None would be given.
         show_default=not flag and default not in (None, Parameter.empty),
         help=_description(one.annotation),
         metavar="NUMBER" if schema.get("type") == "number" else None,
