@@ -355,6 +355,10 @@ async def test_a_spread_is_closed_at_a_price_for_each_leg(ledger: Store) -> None
     await say(ledger, "record_trade", **SPREAD, legs=[PUT, BELOW])
 
     assert await refusal(ledger, "close_trade", number=1, price="0.30", closed_at=LATER) == (
+        "Trade 1 has 2 legs; give each open leg its own by prices, such as '1 @ 0.40'."
+    )
+    sold = {"side": "sell", "quantity": "1", "price": "1", "filled_at": LATER}
+    assert await refusal(ledger, "add_fill", number=1, **sold) == (
         "Trade 1 has 2 legs; say by leg which of them the fill is of."
     )
     assert await refusal(ledger, "close_trade", number=1, prices=["1 @ 0.4"], closed_at=LATER) == (
@@ -396,6 +400,24 @@ async def test_delivered_shares_stay_in_the_trade_until_they_are_sold(ledger: St
     )
 
     assert (held.status, done.status, done.net_pnl) == ("open", "closed", "714.35")
+
+
+async def test_contracts_delivered_one_by_one_are_not_delivered_twice(ledger: Store) -> None:
+    await say(ledger, "record_trade", **SPREAD, legs=[PUT.replace("1 put", "3 put")])
+    one = {
+        "number": 1, "closed_at": "2026-01-14T21:00Z", "how": "delivered", "leg": 1,
+        "quantity": "1",
+    }  # fmt: skip
+    await say(ledger, "close_trade", **one)
+
+    assert (await refusal(ledger, "close_trade", **one)).startswith(
+        "Leg 1 of trade 1 has this fill already"
+    )
+    await say(ledger, "close_trade", **one, key="the second of them")
+    await say(ledger, "close_trade", **{**one, "closed_at": "2026-01-15T21:00Z"})
+    assert await refusal(ledger, "close_trade", **one) == (
+        "Leg 1 of trade 1 is not an open option."
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ async def add_fill(
         fill = fill_of(row, PLAIN, side, at, execution_id=execution_id)
     except Refused as refused:
         raise in_words(refused) from None
-    on_leg = leg or await only_leg(session, number)
+    on_leg = leg or await only_leg(session, number, "say by leg which of them the fill is of")
     recorded = await recording.add_fill(
         session, number, on_leg, fill, exit_reason=exit_reason, key=key, author=author
     )
@@ -69,11 +69,11 @@ async def add_fill(
     return await written(session, recorded, "Fill added")
 
 
-async def only_leg(session: AsyncSession, number: int) -> int:
+async def only_leg(session: AsyncSession, number: int, needed: str) -> int:
     """The number of the leg that a trade was entered with.
 
     Raises:
-        Invalid: it has several.
+        Invalid: it has several; `needed` is said of them.
     """
     last: int | None = await session.scalar(
         select(func.max(Leg.leg_number)).where(
@@ -81,5 +81,5 @@ async def only_leg(session: AsyncSession, number: int) -> int:
         )
     )
     if last is None or last > 1:
-        raise Invalid(f"Trade {number} has {last} legs; say by leg which of them the fill is of.")
+        raise Invalid(f"Trade {number} has {last} legs; {needed}.")
     return last

@@ -13,6 +13,7 @@ from store import recording
 from store.commands.add_fill import only_leg
 from store.commands.command import Key, LegNumber, TradeNumber, command
 from store.commands.flat import NONE, At, ExitFor, Number, Zone, in_words, moment, zone_of
+from store.commands.twins import refuse_same_fill
 from store.commands.written import Written, written
 from store.importers.table import Row
 from store.importers.values import Refused, built
@@ -80,7 +81,7 @@ async def close_trade(
             raise Refused("closed_at", row.text("closed_at"), "a moment after the entry is needed")
         refuse_beside(row, how)
         if how == "dealt":
-            dealt = spoken_prices(prices) if prices else {await only_leg(session, number): row}
+            dealt = spoken_prices(prices) if prices else {await one_leg(session, number): row}
             ending: Ending = by_prices(dealt, at)
         else:
             ending = other_ending(row, how, at)
@@ -89,7 +90,16 @@ async def close_trade(
     recorded = await recording.close_trade(
         session, number, ending, exit_reason=exit_reason, key=key, author=author
     )
+    if key is None and leg is not None:
+        # What else ends a trade cannot happen twice; contracts may be delivered one by one.
+        await refuse_same_fill(session, number, leg)
     return await written(session, recorded, "Trade ended")
+
+
+async def one_leg(session: AsyncSession, number: int) -> int:
+    """The leg that a single price is of."""
+    needed = "give each open leg its own by prices, such as '1 @ 0.40'"
+    return await only_leg(session, number, needed)
 
 
 def refuse_beside(row: Row, how: How) -> None:

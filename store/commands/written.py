@@ -77,15 +77,14 @@ def _summary(recorded: Recorded, done: str, trade: TradeFound, rehearsed: bool) 
     number = recorded.number
     earned = "" if trade.net_pnl is None else f", net {trade.net_pnl} {trade.currency}"
     outcome = "" if trade.outcome is None else f", {trade.outcome}"
-    state = f"trade {number} is {trade.status} ({trade.mode}){earned}{outcome}"
+    verb = "would be" if rehearsed and not recorded.replayed else "is"
+    state = f"trade {number} {verb} {trade.status} ({trade.mode}){earned}{outcome}"
     if recorded.replayed:
         return f"This was done before under the same key, nothing was written now: {state}."
     rest = f"; the rest of the fill opened trade {recorded.next_number}"
     more = rest if recorded.next_number is not None else ""
-    if rehearsed:
-        would = state.replace(" is ", " would be ", 1)
-        return f"Dry run, nothing was written. {done}: {would}{more}."
-    return f"{done}: {state}{more}."
+    dry = "Dry run, nothing was written. " if rehearsed else ""
+    return f"{dry}{done}: {state}{more}."
 
 
 def changes(before: OneTrade, after: OneTrade) -> list[Change]:
