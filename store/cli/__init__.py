@@ -17,6 +17,7 @@ from store.cli.settings import settings
 from store.cli.tenants import tiers, users
 from store.cli.terminal import Commands
 from store.cli.tokens import tokens
+from store.cli.trades import trades
 
 
 @click.group(
@@ -30,7 +31,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, formats_, export, accounts, settings, connections, context_, verify, audit,
+    import_, trades, formats_, export, accounts, settings, connections, context_, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
     config, completion, demo,
