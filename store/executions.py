@@ -5,11 +5,12 @@ order, overlap, and be imported again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.audit import OWNER, begin, note_down
@@ -88,16 +89,17 @@ async def keep(
 
 
 async def executions_of(
-    session: AsyncSession, account_id: int, source: str, tickers: Sequence[str]
+    session: AsyncSession, account_id: int, source: str, since: Mapping[str, datetime]
 ) -> dict[str, list[Dealt]]:
-    """All that is kept, by ticker; of an order that was filled further, its latest state."""
+    """What is kept of each ticker `since` its moment, by ticker; of an order that was filled
+    further, its latest state."""
     rows = await session.execute(
         select(*Row.__table__.columns)
         .where(
             Row.user_id == user_of(session),
             Row.account_id == account_id,
             Row.source == source,
-            Row.ticker.in_(tickers),
+            or_(*(and_(Row.ticker == name, Row.filled_at >= at) for name, at in since.items())),
         )
         .order_by(Row.execution_id, Row.quantity)
     )

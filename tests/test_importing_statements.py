@@ -339,6 +339,34 @@ async def test_a_trade_recorded_at_entry_is_found_again_in_the_brokers_file(stor
     await sound(store)
 
 
+async def test_a_long_file_is_made_into_trades_period_by_period(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Periods of two executions: a trade that is open at the end of one goes on in the next."""
+    monkeypatch.setattr("store.importing.statements.PERIOD", 2)
+    executions = [
+        side(100, price, f"2026-01-{day:02} 10:00", id=f"{day}", instrument=instrument)
+        for day, (side, price, instrument) in enumerate(
+            [
+                (bought, "10", SHARES), (bought, "20", Instrument("equity", "MSFT")),
+                (bought, "11", SHARES), (sold, "12", SHARES), (sold, "12", SHARES),
+                (sold, "21", Instrument("equity", "MSFT")), (bought, "13", SHARES),
+            ],
+            start=1,
+        )
+    ]  # fmt: skip
+    result = await imported(store, statement(*executions))
+
+    # 200 + 100, 100, open.
+    assert await nets(store) == [
+        ("closed", Decimal(300)), ("closed", Decimal(100)), ("open", None),
+    ]  # fmt: skip
+    # The file says 7; two trades go on in later periods.
+    assert (result.executions, result.recorded, result.there, result.left_open) == (7, 3, 3, 1)
+    assert result.cash == Decimal(300 + 100 - 1300)
+    await sound(store)
+
+
 async def test_an_account_of_another_mode_or_currency_is_refused(store: Store) -> None:
     await imported(store, statement(bought(1, "10", "2026-01-05 10:00")))
     with pytest.raises(Conflict, match="EUR"):

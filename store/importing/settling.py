@@ -9,12 +9,13 @@ if its fills are those of the file on the same days; so nothing is counted twice
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
@@ -254,13 +255,14 @@ def _restatement(entry: TradeEntry, found: Sequence[There]) -> Restatement:
 
 
 async def trades_there(
-    session: AsyncSession, account: Account, tickers: Sequence[str]
+    session: AsyncSession, account: Account, since: Mapping[str, datetime]
 ) -> dict[str, list[There]]:
-    """The trades of an account that count, open and closed, by ticker."""
+    """The trades of an account that count, open and closed, by ticker: of each those that
+    began `since` its moment."""
     mine = (
         Trade.user_id == user_of(session),
         Trade.account_id == account.account_id,
-        Trade.ticker.in_(tickers),
+        or_(*(and_(Trade.ticker == name, Trade.opened_at >= at) for name, at in since.items())),
         Trade.status.in_(["open", "closed"]),
     )
     trades = await session.execute(select(*Trade.__table__.columns).where(*mine))

@@ -1,17 +1,18 @@
 """A broker's executions into the ledger: kept once each, and made into trades."""
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, localcontext
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.batches import MOST, record_trades
+from store.batches import record_trades
 from store.corrections import correct_trade, void_trade
 from store.errors import Conflict
 from store.executions import executions_of, keep, new_ones
+from store.importing.reach import reach
 from store.importing.ready import AUTHOR, Progress, RowsRefused, ready
 from store.importing.settling import (
     Plan,
@@ -30,11 +31,12 @@ from store.records import TradeEntry
 from store.statements.execution import Statement
 from store.statements.identity import cash, entry_cash, fill_cash, identified, rounding
 from store.statements.refusing import Rejection
-from store.statements.rounds import Dealt
+from store.statements.rounds import Dealt, in_order
 from store.statements.trades import Assembled, assembled
 
 WHY = "read together, the broker's files make other trades of these executions"
 AT_ONCE = 50  # Tickers in one statement.
+PERIOD = 20_000  # Executions that are made into trades at once.
 PASSES = 3  # A trade is extended, then perhaps restated; then nothing is left to do.
 
 
@@ -51,7 +53,8 @@ class Unopened:
 class StatementResult:
     """What an import of executions did, and where the file's money is.
 
-    `executions` are the file's, of which `new` were not kept before. Cash is received above 0,
+    `executions` are the file's, of which `new` were not kept before; `standing` has the status
+    of the trades that they are in, by number. Cash is received above 0,
     fees deducted, in the accounts' currency: of `cash` (of all executions of the file)
     `in_trades` is in trades, `by_hand` in trades that somebody restated or voided since, the
     rest in `unopened`. `stated` is what the file itself says of the executions for which it
@@ -64,8 +67,7 @@ class StatementResult:
     recorded: int = 0
     extended: int = 0
     restated: int = 0
-    there: int = 0
-    left_open: int = 0
+    standing: dict[int, str] = field(default_factory=dict)
     rejected: tuple[Rejection, ...] = ()
     unopened: tuple[Unopened, ...] = ()
     cash: Decimal = Decimal(0)
@@ -76,6 +78,16 @@ class StatementResult:
     worked_out: Decimal = Decimal(0)
     rounding: Decimal = Decimal(0)
     other_cash: dict[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def there(self) -> int:
+        """The trades that the file's executions are in."""
+        return len(self.standing)
+
+    @property
+    def left_open(self) -> int:
+        """Those of them that are open still."""
+        return list(self.standing.values()).count("open")
 
 
 async def import_statement(
@@ -100,15 +112,18 @@ async def import_statement(
         account = await ready(
             session, statement.accounts[number], statement.path.name, statement.currency
         )
-        kept = await new_ones(session, account.account_id, statement.format, books[number])
-        rejected += [_contradiction(statement, one) for one in kept.contradicting]
-        if rejected and not take_good:
-            raise RowsRefused(statement.path.name, rows, sorted(rejected, key=_row))
-        await keep(session, account.account_id, statement.format, kept.new, author=AUTHOR)
-        result.new += len(kept.new)
-        contradicting = {one.id for one in kept.contradicting}
-        dealt = [one for one in books[number] if one.id not in contradicting]
-        await _settle(session, account, statement.format, dealt, result, progress)
+        for dealt in periods(books.pop(number)):
+            kept = await new_ones(session, account.account_id, statement.format, dealt)
+            rejected += [_contradiction(statement, one) for one in kept.contradicting]
+            if rejected and not take_good:
+                raise RowsRefused(statement.path.name, rows, sorted(rejected, key=_row))
+            await keep(session, account.account_id, statement.format, kept.new, author=AUTHOR)
+            result.new += len(kept.new)
+            contradicting = {one.id for one in kept.contradicting}
+            good = [one for one in dealt if one.id not in contradicting]
+            await _settle(session, account, statement.format, good, result)
+            if progress is not None:
+                progress(result.executions, rows)
     if rejected and not take_good:
         raise RowsRefused(statement.path.name, rows, sorted(rejected, key=_row))
     result.rejected = tuple(sorted(rejected, key=_row))
@@ -138,13 +153,25 @@ def _other_cash(statement: Statement) -> dict[str, Decimal]:
     return dict(sorted(found.items()))
 
 
+def periods(dealt: Sequence[Dealt]) -> Iterator[list[Dealt]]:
+    """The executions of a file in periods, the oldest first: memory is that of one period. What
+    happened at one moment is in one."""
+    ordered = in_order(dealt)
+    start = 0
+    while start < len(ordered):
+        end = min(start + PERIOD, len(ordered))
+        while end < len(ordered) and ordered[end].execution.at == ordered[end - 1].execution.at:
+            end += 1
+        yield ordered[start:end]
+        start = end
+
+
 async def _settle(
     session: AsyncSession,
     account: Account,
     source: str,
     dealt: Sequence[Dealt],
     result: StatementResult,
-    progress: Progress | None,
 ) -> None:
     """Make the trades of one account what its executions come to, and see that they are.
 
@@ -152,8 +179,8 @@ async def _settle(
         Conflict: they are not.
     """
     by_hand = await settled_by_hand(session, account, source, AUTHOR)
-    tickers = sorted({one.execution.instrument.ticker for one in dealt})
-    some = [tickers[start : start + AT_ONCE] for start in range(0, len(tickers), AT_ONCE)]
+    back_to = sorted((await reach(session, account, source, dealt)).items())
+    some = [dict(back_to[start : start + AT_ONCE]) for start in range(0, len(back_to), AT_ONCE)]
     made: dict[str, Assembled] = {}
     for few in some:
         kept = await executions_of(session, account.account_id, source, few)
@@ -171,7 +198,7 @@ async def _settle(
                 plan += planned(made[ticker].trades, there.get(ticker, ()), source)
         if plan.done:
             break
-        await _carry_out(session, account, plan, progress)
+        await _carry_out(session, account, plan)
         result.recorded += len(plan.new)
         result.extended += len(plan.grown)
         result.restated += len(plan.restated)
@@ -182,18 +209,13 @@ async def _settle(
     _count(result, dealt, made, plan, by_hand)
 
 
-async def _carry_out(
-    session: AsyncSession, account: Account, plan: Plan, progress: Progress | None
-) -> None:
+async def _carry_out(session: AsyncSession, account: Account, plan: Plan) -> None:
     for growth in plan.grown:
         await extend_trade(session, growth.number, growth.fills, growth.legs, author=AUTHOR)
     for restatement in plan.restated:
         await _restate(session, account, restatement)
     new = await with_free_orders(session, account, sorted(plan.new, key=opened_at))
-    for start in range(0, len(new), MOST):
-        await record_trades(session, new[start : start + MOST], author=AUTHOR)
-        if progress is not None:
-            progress(min(start + MOST, len(new)), len(new))
+    await record_trades(session, new, author=AUTHOR)
 
 
 async def _restate(session: AsyncSession, account: Account, restatement: Restatement) -> None:
@@ -232,8 +254,9 @@ def _count(
 ) -> None:
     ids = {one.id for one in dealt}
     result.executions += len(ids)
-    result.there += len(plan.there)
-    result.left_open += sum(trade.open for _, trade in plan.there)
+    for entry, trade in plan.there:
+        if any(fill.execution_id in ids for leg in entry.legs for fill in leg.fills):
+            result.standing[trade.number] = "open" if trade.open else "closed"
     with localcontext(prec=PRECISION):
         for ticker, some in made.items():
             for entry in some.trades:
