@@ -446,6 +446,7 @@ class Execution(Base):
         CheckConstraint("dated IN (0, 1)", name="dated"),
         CheckConstraint("place >= 0", name="place"),
         Index("ix_executions_ticker", "user_id", "account_id", "source", "ticker", "filled_at"),
+        Index("ix_executions_order", "user_id", "account_id", "source", "order_id"),
         Index("ix_executions_entry", "user_id", "audit_entry", "entry_place"),
         STRICT,
     )
