@@ -6,6 +6,7 @@ from store.cli.accounts import accounts
 from store.cli.connections import connections
 from store.cli.imports import import_
 from store.cli.keys import keys
+from store.cli.market import market
 from store.cli.migrating import migrate, rollback, status
 from store.cli.records import audit, verify
 from store.cli.tenants import tiers, users
@@ -20,7 +21,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, accounts, connections, verify, audit,
+    import_, accounts, connections, market, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
 )  # fmt: skip
