@@ -85,7 +85,8 @@ def _settle(parts: Sequence[Part], rows: Sequence[Execution], found: Settled) ->
         agrees = rest > 0 and low - CENT <= price <= high + CENT
         if not (agrees or (rest == 0 and abs(value - my_value) <= CENT * quantity)):
             reason = (
-                f"orders of that day come to {mine:f} for {my_value:f}, the history to {value:f}"
+                f"the orders of that day are {mine:f} for {my_value:f}, the history says"
+                f" {quantity:f} for {value:f}"
             )
             found.rejected.append(
                 Rejection("history", rows[0].row, "quantity", f"{quantity:f}", reason)
