@@ -6,7 +6,7 @@ sets `market_facts` to `off`.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ SETTING = "market_facts"
 USED = ("sector", "market_cap")
 REACH = timedelta(days=420)  # Holds 273 trading days.
 CONDITIONS_MAX = 100
-KEPT_MAX = 200  # Tickers and days of which a transaction remembers what it read.
+KEPT_MAX = 500  # Tickers and years of which a transaction remembers what it read.
 
 
 async def with_market_facts(session: AsyncSession, entry: TradeEntry, zone: str) -> TradeEntry:
@@ -58,22 +58,31 @@ async def market_facts(
 
 
 async def _closes(session: AsyncSession, ticker: str, day: date) -> Sequence[Close]:
-    """The daily closes of the year up to the end of `day`, oldest first."""
+    """The daily closes of the year of `day` and of as many before it as are needed, oldest
+    first. Of a year, for an import asks about all of its days."""
     kept = _kept(session)
-    if ("closes", ticker, day) not in kept:
-        until = datetime.combine(day + timedelta(days=2), datetime.min.time(), ZoneInfo("UTC"))
+    if ("closes", ticker, day.year) not in kept and await _has_bars(session, ticker):
+        start = datetime(day.year, 1, 1, tzinfo=UTC)
         rows = await session.execute(
             select(Bar.known_at, Bar.close)
             .where(
                 Bar.ticker == ticker,
                 Bar.period == "1d",
-                Bar.opens_at.between(until - REACH, until),
+                Bar.opens_at.between(start - REACH, start.replace(year=day.year + 1)),
             )
             .order_by(Bar.opens_at)
         )
-        kept["closes", ticker, day] = [Close(row.known_at, row.close) for row in rows]
-    found: Sequence[Close] = kept["closes", ticker, day]
+        kept["closes", ticker, day.year] = [Close(row.known_at, row.close) for row in rows]
+    found: Sequence[Close] = kept.get(("closes", ticker, day.year), ())
     return found
+
+
+async def _has_bars(session: AsyncSession, ticker: str) -> bool:
+    kept = _kept(session)
+    if ("bars", ticker) not in kept:
+        mine = select(Bar.ticker).where(Bar.ticker == ticker, Bar.period == "1d").limit(1)
+        kept["bars", ticker] = await session.scalar(mine) is not None
+    return bool(kept["bars", ticker])
 
 
 async def _fundamentals(session: AsyncSession, ticker: str) -> Sequence[Fundamental]:
@@ -101,7 +110,7 @@ async def _wanted(session: AsyncSession) -> bool:
 
 
 def _kept(session: AsyncSession) -> dict[Any, Any]:
-    """What this transaction has read: an import asks the same of every trade of a day."""
+    """What this transaction has read: an import asks the same of one trade after another."""
     kept: dict[Any, Any] = session.info.setdefault("market", {})
     if len(kept) > KEPT_MAX:
         kept.clear()
