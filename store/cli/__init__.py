@@ -9,6 +9,7 @@ from store.cli.keys import keys
 from store.cli.market import market
 from store.cli.migrating import migrate, rollback, status
 from store.cli.records import audit, verify
+from store.cli.sync import sync
 from store.cli.tenants import tiers, users
 from store.cli.terminal import Commands
 from store.cli.tokens import tokens
@@ -21,7 +22,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, accounts, connections, market, verify, audit,
+    import_, sync, accounts, connections, market, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
 
@@ -27,7 +27,7 @@ from store.models import Account
 from store.pnl import PRECISION
 from store.recording import extend_trade, open_trade
 from store.records import TradeEntry
-from store.statements.execution import Statement
+from store.statements.execution import Bracket, Statement
 from store.statements.identity import cash, entry_cash, fill_cash, identified, rounding
 from store.statements.refusing import Rejection
 from store.statements.rounds import Dealt
@@ -107,7 +107,7 @@ async def import_statement(
         result.new += len(kept.new)
         contradicting = {one.id for one in kept.contradicting}
         dealt = [one for one in books[number] if one.id not in contradicting]
-        await _settle(session, account, statement.format, dealt, result, progress)
+        await _settle(session, account, statement, dealt, result, progress)
     if rejected and not take_good:
         raise RowsRefused(statement.path.name, rows, sorted(rejected, key=_row))
     result.rejected = tuple(sorted(rejected, key=_row))
@@ -140,7 +140,7 @@ def _other_cash(statement: Statement) -> dict[str, Decimal]:
 async def _settle(
     session: AsyncSession,
     account: Account,
-    source: str,
+    statement: Statement,
     dealt: Sequence[Dealt],
     result: StatementResult,
     progress: Progress | None,
@@ -150,13 +150,16 @@ async def _settle(
     Raises:
         Conflict: they are not.
     """
+    source = statement.format
     by_hand = await settled_by_hand(session, account, source, AUTHOR)
     made: dict[str, Assembled] = {}
     for ticker in sorted({one.execution.instrument.ticker for one in dealt}):
         kept = await executions_of(session, account.account_id, source, ticker)
-        made[ticker] = assembled(
+        found = assembled(
             (one for one in kept if one.id not in by_hand), account=account.name, source=source
         )
+        trades = tuple(_with_bracket(one, statement.brackets) for one in found.trades)
+        made[ticker] = replace(found, trades=trades)
     for _ in range(PASSES):
         plan = Plan()
         for ticker, some in made.items():
@@ -173,6 +176,15 @@ async def _settle(
     for entry, trade in plan.there:
         _require_same_cash(entry, trade)
     _count(result, dealt, made, plan, by_hand)
+
+
+def _with_bracket(entry: TradeEntry, brackets: Mapping[str, Bracket]) -> TradeEntry:
+    """`entry` with the orders that wait to end it, where the broker says which."""
+    waiting = brackets.get(entry.broker_order_id or "")
+    if waiting is None:
+        return entry
+    ids = {"stop_order_id": waiting.stop, "target_order_id": waiting.target}
+    return entry.model_copy(update=ids)
 
 
 async def _carry_out(

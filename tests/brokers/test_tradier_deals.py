@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from store.brokers.tradier.deals import Bracket, Deals
+from store.brokers.tradier.deals import Deals
 from store.brokers.tradier.history import of_history
 from store.brokers.tradier.orders import of_orders
 from store.brokers.tradier.settling import Part, settled
-from store.statements.execution import Execution
+from store.statements.execution import Bracket, Execution
 
 NOON = datetime(2026, 1, 5, 17, tzinfo=UTC)  # In New York.
 CALL = "AAPL260116C00250000"

@@ -5,11 +5,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from store.statements.contracts import Contract, contract, underlying
-from store.statements.execution import CashRow, Execution, Instrument
+from store.statements.execution import Bracket, CashRow, Execution, Instrument
 from store.statements.refusing import Refused, Rejection
 
 ZONE = ZoneInfo("America/New_York")
@@ -17,13 +16,6 @@ DESCRIBED = re.compile(
     r"(?P<type>CALL|PUT)\s+(?P<root>[A-Z][A-Z0-9./]{0,6})\s+"
     r"(?P<day>[0-9]{2}/[0-9]{2}/[0-9]{2})\s+(?P<strike>[0-9]{1,6}(?:\.[0-9]{1,3})?)"
 )
-
-
-class Bracket(NamedTuple):
-    """The orders that wait to end what another order opened."""
-
-    stop: str | None
-    target: str | None
 
 
 @dataclass

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from store.brokers.tradier.answers import Answer, legs, moment, needed, number, text
-from store.brokers.tradier.deals import Bracket, Deals, day_of, instrument
+from store.brokers.tradier.deals import Deals, day_of, instrument
 from store.records import Side
-from store.statements.execution import Effect, Execution
+from store.statements.execution import Bracket, Effect, Execution
 from store.statements.refusing import Refused
 
 ORDER = "order-"  # Before the number of an order in the id of its execution.

@@ -35,10 +35,12 @@ class Part(NamedTuple):
 
 @dataclass
 class Settled:
-    """`executions` are what to record; `fees` what each order's execution cost, by id, as far
-    as the history says; `unposted` are the ids of which it says nothing yet."""
+    """`executions` are what to record; `parts` all that is known of orders; `fees` what each
+    order's execution cost, by id, as far as the history says; `unposted` are the ids of which it
+    says nothing yet."""
 
     executions: list[Execution]
+    parts: list[Part]
     fees: dict[str, Decimal]
     unposted: set[str]
     rejected: list[Rejection]
@@ -57,7 +59,7 @@ def settled(ordered: Sequence[Execution], stored: Iterable[Part], posted: Deals)
     by_key: dict[object, list[Part]] = defaultdict(list)
     for part in parts:
         by_key[_key(part)].append(part)
-    found = Settled([], {}, {part.id for part in parts}, [])
+    found = Settled([], parts, {}, {part.id for part in parts}, [])
     groups: dict[object, list[Execution]] = defaultdict(list)
     for one in posted.executions:
         if one.kind == "trade" and not one.delivery and by_key.get(_key(one)):
@@ -69,6 +71,25 @@ def settled(ordered: Sequence[Execution], stored: Iterable[Part], posted: Deals)
     found.executions += [replace(one, fee=found.fees.get(str(one.id), one.fee)) for one in fresh]
     found.executions.sort(key=lambda one: one.at)
     return found
+
+
+def parts_of(stored: Iterable[Execution]) -> list[Part]:
+    """What was dealt of orders that are stored, each as often as it had grown, smallest
+    first."""
+    parts: list[Part] = []
+    for one in stored:
+        parts += _deltas([one], parts)
+    return parts
+
+
+def shared(total: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
+    """`total` by weight; what rounding leaves goes to the last that has any."""
+    with localcontext(prec=PRECISION):
+        whole = sum(weights, Decimal(0))
+        shares = [rounded(total * weight / whole, MONEY_DIGITS) for weight in weights]
+        last = max(place for place, weight in enumerate(weights) if weight)
+        shares[last] += total - sum(shares, Decimal(0))
+    return shares
 
 
 def _settle(parts: Sequence[Part], rows: Sequence[Execution], found: Settled) -> None:
@@ -92,22 +113,13 @@ def _settle(parts: Sequence[Part], rows: Sequence[Execution], found: Settled) ->
                 Rejection("history", rows[0].row, "quantity", f"{quantity:f}", reason)
             )
             return
-        shares = _shared(fee, [part.quantity for part in parts] + [rest])
+        shares = shared(fee, [part.quantity for part in parts] + [rest])
     for part, share in zip(parts, shares, strict=False):
         found.fees[part.id] = found.fees.get(part.id, Decimal(0)) + share
         found.unposted.discard(part.id)
     if rest:
         one = replace(rows[0], quantity=rest, price=rounded(price, PRICE_DIGITS), cash=None)
         found.executions.append(replace(one, fee=shares[-1]))
-
-
-def _shared(total: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
-    """`total` by weight; what rounding leaves goes to the last that has any."""
-    whole = sum(weights, Decimal(0))
-    shares = [rounded(total * weight / whole, MONEY_DIGITS) for weight in weights]
-    last = max(place for place, weight in enumerate(weights) if weight)
-    shares[last] += total - sum(shares, Decimal(0))
-    return shares
 
 
 def _deltas(fresh: Sequence[Execution], stored: Sequence[Part]) -> list[Part]:
