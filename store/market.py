@@ -2,7 +2,8 @@
 
 They are attached where a trade is written, whichever door it came through, and are part of
 what is fixed at entry. What the caller says of the same name stands. Who wants none of it
-sets `market_facts` to `off`.
+sets `market_facts` to `off`. A trade that was recorded before the data was there is left as it
+is, until it is restated (`store/restating.py`).
 """
 
 from collections.abc import Sequence

@@ -36,7 +36,7 @@ from store.market_facts import (
     trend,
     volatility_regime,
 )
-from store.models import AuditEntry, Bar, Condition
+from store.models import AuditEntry, Bar, Condition, Trade
 from store.models import Fundamental as FundamentalRow
 from store.preferences import put_setting
 from store.recording import open_trade
@@ -588,3 +588,38 @@ async def test_files_are_kept_from_the_command_line(
     assert about[1] == "facts.csv: 1 facts are new, 0 were changed, 0 were there; 0 rows refused.\n"
     assert wrong[0] == 2
     assert "a time such as 16:00 is accepted" in wrong[2]
+
+
+async def test_trades_of_before_are_given_what_was_known_then(
+    book: Store, database_url: str, tmp_path: Path
+) -> None:
+    """Open ones and those that have it stay; what else was said of a trade passes on."""
+    vix = {"vix": Decimal(18)}
+    await recorded(book, entry(conditions=vix, strategy="swing", stop_loss="9"))
+    await recorded(book, entry(closed=False))
+    await kept(book, bars(RISING))
+    await recorded(book, entry())
+
+    async def says(*words: str) -> str:
+        code, output, errors = await trade_history(
+            database_url, tmp_path, "market", "attach", *words
+        )
+        assert code == 0, errors
+        return output
+
+    before = await says("--preview")
+    done = await says()
+    again = await says()
+
+    assert (before, done, again) == (
+        "1 trades would be restated.\n", "1 trades are restated.\n",
+        "0 trades are restated.\n",
+    )  # fmt: skip
+    async with book.read() as session:
+        rows = (await session.scalars(select(Trade).order_by(Trade.number))).all()
+    assert [row.status for row in rows] == ["superseded", "open", "closed", "closed"]
+    old, new = rows[0], rows[3]
+    assert (new.strategy, new.stop_loss) == ("swing", Decimal(9))
+    assert new.net_pnl == old.net_pnl == 2
+    assert await conditions(book, 4) == {"vix": 18, "trend": "up"}
+    assert (await verify_user(book, 1)).wrong is None

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.terminal import as_json_option, run, say, say_json, user_option
 from store.database import Store
 from store.errors import Invalid
 from store.market_data import (
@@ -22,6 +22,7 @@ from store.market_data import (
     read_bars,
     read_fundamentals,
 )
+from store.restating import add_market_facts, without_market_facts
 
 Keep = Callable[[AsyncSession, MarketFile], Awaitable[Kept]]
 REJECTIONS_SHOWN = 20
@@ -85,6 +86,28 @@ def fundamentals(file: Path, take_good: bool, as_json: bool) -> None:
     """Keep the facts of FILE: ticker, known_on, and name and value or a column for each."""
     found = read_fundamentals(file)
     say_kept(found, keep(found, keep_fundamentals, take_good), "facts", as_json)
+
+
+@market.command()
+@user_option
+@click.option("--preview", is_flag=True, help="Only say how many trades would be restated.")
+def attach(user: int | None, preview: bool) -> None:
+    """Restate closed trades that were recorded before the data of their entry was there.
+
+    Each gets what it would have been given then, and a new number; the older one stays
+    readable. Open trades stay as they are.
+    """
+
+    async def attached(store: Store) -> int:
+        async with store.read(user) as session:
+            numbers = await without_market_facts(session)
+        for number in () if preview else numbers:
+            async with store.write(user) as session:
+                await add_market_facts(session, number)
+        return len(numbers)
+
+    count = run(attached)
+    say(f"{count} trades {'would be' if preview else 'are'} restated.")
 
 
 def keep(file: MarketFile, keep_rows: Keep, take_good: bool) -> Kept:

@@ -16,11 +16,9 @@ from store.brokers.tradier.settling import Part, parts_of, shared
 from store.corrections import correct_trade
 from store.database import user_of
 from store.executions import dealt_of
-from store.fixed import whole_trade
-from store.importing.settling import with_what_was_known
 from store.models import Account, Execution, Fill, Leg, Trade
 from store.pnl import PRECISION
-from store.records import FillEntry, LegEntry, TradeEntry
+from store.restating import entry_of
 from store.statements.execution import Instrument
 
 SOURCE = "tradier"
@@ -182,7 +180,14 @@ async def post_fees(
             for row in mine
         )
         if ready and any(wanted.get(_place(row), row["fee"]) != row["fee"] for row in mine):
-            restated += [await _restate(session, account, one, wanted) for one in sorted(together)]
+            for number in sorted(together):
+                mine_only = {place[1:]: fee for place, fee in wanted.items() if place[0] == number}
+                entry = await entry_of(session, number, mine_only)
+                key = f"tradier:fees:{number}"
+                done = await correct_trade(
+                    session, number, entry, reason=WHY, key=key, author=AUTHOR
+                )
+                restated.append(done.number)
     return restated
 
 
@@ -203,36 +208,6 @@ def _components(rows: Iterable[Any]) -> list[set[int]]:
             groups.remove(group)
         groups.append(joined)
     return sorted(groups, key=min)
-
-
-async def _restate(
-    session: AsyncSession,
-    account: Account,
-    number: int,
-    fees: Mapping[tuple[int, int, int], Decimal],
-) -> int:
-    trade = await whole_trade(session, number)
-    fills: dict[int, list[FillEntry]] = defaultdict(list)
-    for row in trade.parts.get("fills", ()):
-        said = {name: row[name] for name in FillEntry.model_fields}
-        fee = fees.get(_place(row), row["fee"])
-        fills[row["leg_number"]].append(FillEntry.model_validate({**said, "fee": fee}))
-    names = set(LegEntry.model_fields) - {"fills", "delivered"}
-    legs = tuple(
-        LegEntry.model_validate(
-            {
-                **{name: row[name] for name in names},
-                "fills": tuple(fills[row["leg_number"]]),
-                "delivered": bool(row["delivered"]),
-            }
-        )
-        for row in trade.parts["legs"]
-    )
-    entry = TradeEntry(account=account.name, ticker=trade.row["ticker"], legs=legs, source=SOURCE)
-    entry = await with_what_was_known(session, entry, number)
-    key = f"tradier:fees:{number}"
-    done = await correct_trade(session, number, entry, reason=WHY, key=key, author=AUTHOR)
-    return done.number
 
 
 async def _fills(
