@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.calls import CallLog, CallMade, Outcome
 from store.database import Store
-from store.errors import Refused, Unavailable
+from store.errors import Refused, StoreError, Unavailable
 from store.fixed import content_hash
+from store.queries.answer import Answer
 from store.tokens import Caller
 
 WALLS_SECONDS = 60.0
@@ -63,6 +64,29 @@ class Door:
             raise type(error)(f"{error}{self._for_how_long()}", again=error.again) from None
         self._down_since = None
         return result
+
+    async def logged(
+        self, tool: str, arguments: dict[str, Any], work: "Work[Answer]"
+    ) -> dict[str, Any]:
+        """The answer of `work` as JSON has it; it goes on the log whatever becomes of it.
+
+        Raises:
+            StoreError: the store refuses, or cannot be asked.
+        """
+        began = time.monotonic()
+        outcome: Outcome = "failed"
+        told = None
+        try:
+            told = (await self.answer(work)).model_dump(mode="json")
+            outcome = "answered"
+        except Unavailable:
+            raise
+        except StoreError:
+            outcome = "refused"
+            raise
+        finally:
+            self.log(tool, arguments, began, outcome, told)
+        return told
 
     def user_id(self) -> int:
         """The user who asks.

@@ -181,8 +181,8 @@ def test_an_amount_that_does_not_add_up_is_refused() -> None:
 
     assert found.executions == []
     assert [one.reason for one in found.rejected] == [
-        "quantity times price is 50, which leaves -10 as fees",
-        "quantity times price is 500, which leaves -449.65 as fees",
+        "quantity and price come to 50, which leaves -10 as fees",
+        "quantity and price come to 500, which leaves -449.65 as fees",
     ]
 
 
@@ -239,7 +239,7 @@ def test_money_without_a_deal_is_counted_and_shares_without_one_are_refused() ->
     found = of_history(events)
 
     assert [(one.kind, one.amount) for one in found.cash] == [
-        ("dividend", Decimal("0.12")), ("transfer", Decimal(-3000)),
+        ("dividend", Decimal("0.12")), ("other", Decimal(-3000)),
     ]  # fmt: skip
     assert found.ignored == {"interest without an amount": 1}
     assert [(one.row, one.column) for one in found.rejected] == [

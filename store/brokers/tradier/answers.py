@@ -2,11 +2,11 @@
 
 Where nothing is there it says null, "null" or an empty text instead of a list, and where one
 thing is there it says that thing instead of a list of it. Numbers are numbers, or text now and
-then; nothing is a float here. Days of history are midnights that belong to no zone.
+then; nothing is a float here.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -32,12 +32,6 @@ def members(answer: Any, outer: str, inner: str) -> list[Answer]:
     if not isinstance(answer, dict) or not all(isinstance(one, dict) for one in things):
         raise Invalid(f"Tradier answered something else than {outer}; nothing of it is recorded.")
     return things
-
-
-def within(thing: Answer, *names: str) -> Answer:
-    """The first of the parts `names` of `thing` that is there; nothing said where none is."""
-    found = (thing.get(name) for name in names)
-    return next((one for one in found if isinstance(one, dict)), {})
 
 
 def legs(order: Answer) -> list[Answer]:
@@ -78,23 +72,3 @@ def moment(thing: Answer, name: str) -> datetime:
     if found is None or found.tzinfo is None or not 1990 <= found.year < 2200:
         raise Refused(name, said, "a moment such as 2026-01-05T14:30:00.000Z is needed")
     return found.astimezone(UTC)
-
-
-def day(thing: Answer, name: str) -> date:
-    """The day as it is written, whatever offset is written behind it.
-
-    Raises:
-        Refused: it is no day.
-    """
-    said = text(thing, name)
-    try:
-        found = date.fromisoformat(said[:10])
-    except ValueError:
-        found = None
-    if found is None or not 1990 <= found.year < 2200:
-        raise Refused(name, said, "a day such as 2026-01-05 is needed")
-    return found
-
-
-def one_of(things: Sequence[Answer], name: str, value: str) -> Answer | None:
-    return next((one for one in things if text(one, name) == value), None)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from store.brokers.tradier.answers import Answer, legs, moment, needed, number, text
-from store.brokers.tradier.deals import Deals, day_of, instrument
+from store.brokers.tradier.deals import Deals, day_of
 from store.records import Side
 from store.statements.execution import Bracket, Effect, Execution
+from store.statements.instruments import instrument_of
 from store.statements.refusing import Refused
 
 ORDER = "order-"  # Before the number of an order in the id of its execution.
@@ -77,7 +78,7 @@ def _executed(piece: Answer, order: Answer, row: int) -> Execution | None:
         raise Refused("id", "", "the number of the order is needed")
     return Execution(
         row=row,
-        instrument=instrument(text(piece, "option_symbol") or text(piece, "symbol"), "symbol"),
+        instrument=instrument_of(text(piece, "option_symbol") or text(piece, "symbol"), "symbol"),
         side=side,
         quantity=quantity,
         price=needed(piece, "avg_fill_price"),
