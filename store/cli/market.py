@@ -50,12 +50,12 @@ class ClockType(click.ParamType[timedelta]):
         return said
 
 
-@click.group()
+@click.group(epilog="Example: trade-history market bars SPY.csv --ticker SPY")
 def market() -> None:
     """Market data. What was known of it at entry becomes a condition of a new trade."""
 
 
-@market.command()
+@market.command(epilog="Example: trade-history market bars AAPL.csv --ticker AAPL")
 @file_argument
 @click.option("--period", type=click.Choice(PERIODS), default="1d", show_default=True)
 @click.option("--ticker", help="Whose bars they are, where the file names none.")
@@ -78,7 +78,7 @@ def bars(
     say_kept(found, keep(found, keep_bars, take_good), "bars", as_json)
 
 
-@market.command()
+@market.command(epilog="Example: trade-history market fundamentals companies.csv")
 @file_argument
 @take_good_option
 @as_json_option
@@ -88,10 +88,11 @@ def fundamentals(file: Path, take_good: bool, as_json: bool) -> None:
     say_kept(found, keep(found, keep_fundamentals, take_good), "facts", as_json)
 
 
-@market.command()
+@market.command(epilog="Example: trade-history market attach --preview")
 @user_option
 @click.option("--preview", is_flag=True, help="Only say how many trades would be restated.")
-def attach(user: int | None, preview: bool) -> None:
+@as_json_option
+def attach(user: int | None, preview: bool, as_json: bool) -> None:
     """Restate closed trades that were recorded before the data of their entry was there.
 
     Each gets what it would have been given then, and a new number; the older one stays
@@ -107,6 +108,9 @@ def attach(user: int | None, preview: bool) -> None:
         return len(numbers)
 
     count = run(attached)
+    if as_json:
+        say_json({"trades": count, "restated": not preview})
+        return
     say(f"{count} trades {'would be' if preview else 'are'} restated.")
 
 

@@ -1,6 +1,7 @@
 """Brokers' accounts into the ledger over the network."""
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,12 +22,12 @@ from store.derived import plain
 from store.keyring import load_keyring
 
 
-@click.group()
+@click.group(epilog="Example: trade-history sync tradier")
 def sync() -> None:
     """Record what was dealt at a broker; nothing is ever ordered there."""
 
 
-@sync.command("tradier")
+@sync.command("tradier", epilog="Example: trade-history sync tradier --watch --every 60")
 @click.option("--environment", type=click.Choice(ENVIRONMENTS), default="live", show_default=True)
 @click.option("--account", help="Tradier's number of the one to sync; all unless said.")
 @click.option(
@@ -117,7 +118,7 @@ def say_round(one: Round, *, as_json: bool) -> None:
             "problem": one.problem,
             "next_seconds": one.next_seconds,
         }
-        say_json(said)
+        click.echo(json.dumps(said, default=str))  # A line a round.
     elif one.problem is not None:
         click.echo(f"{one.problem} Next try in {one.next_seconds:.0f} seconds.", err=True)
     else:
