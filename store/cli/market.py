@@ -55,7 +55,7 @@ def market() -> None:
     """Market data. What was known of it at entry becomes a condition of a new trade."""
 
 
-@market.command(epilog="Example: trade-history market bars AAPL.csv --ticker AAPL")
+@market.command(epilog="Example: trade-history market bars SPY.csv --ticker SPY")
 @file_argument
 @click.option("--period", type=click.Choice(PERIODS), default="1d", show_default=True)
 @click.option("--ticker", help="Whose bars they are, where the file names none.")
