@@ -480,3 +480,24 @@ async def test_a_watch_that_is_stopped_or_killed_leaves_a_whole_ledger(
     assert TOKEN.encode() not in line + output + errors
     assert [row[0] for row in await ledger(store)] == ["closed"]
     assert (await verify_user(store, 1)).wrong is None
+
+
+async def test_a_history_file_and_the_network_say_the_same(
+    store: Store, database_url: str, fake: FakeTradier, tmp_path: Path
+) -> None:
+    """What was imported from a file is not recorded again."""
+    events = [
+        event("2026-01-06", 1199.25, -100, 12.0), event("2026-01-05", -1000.50, 100, 10.0),
+        event("2026-01-05", -1000.50, 100, 10.0),
+    ]  # fmt: skip
+    file = tmp_path / "history.json"
+    file.write_text(json.dumps({"history": {"event": events}}))
+    code, _, errors = await trade_history(
+        database_url, tmp_path, "import", str(file), "--account", "Tradier VA1", "--mode", "live"
+    )
+    fake.accounts["VA1"] = book(history=events, positions=[position("AAPL", 100)])
+
+    done = await synced(store)
+
+    assert (code, errors) == (0, "")
+    assert (done.result.executions, done.result.new, done.positions) == (3, 0, ())

@@ -7,6 +7,7 @@ that is killed is made good by the next.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -35,7 +36,7 @@ from store.brokers.tradier.orders import of_orders
 from store.brokers.tradier.settling import Settled, settled
 from store.connections import BrokerEnvironment
 from store.database import Store
-from store.errors import NotFound
+from store.errors import Conflict, NotFound
 from store.importing import StatementResult, import_file
 from store.recording import add_snapshots
 from store.records import Mode
@@ -155,12 +156,13 @@ async def mark_account(
     if not positions or not symbols:
         return 0
     known = prices(await tradier.quotes(symbols))
-    found = marks(positions, synced.symbols, known, datetime.now(UTC))
-    for trade, mark in found.items():
-        key = f"tradier:mark:{trade}:{mark.taken_at.isoformat()}"
-        async with store.write(user_id) as session:
-            await add_snapshots(session, trade, [mark], key=key, author=AUTHOR)
-    return len(found)
+    marked = 0
+    for trade, mark in marks(positions, synced.symbols, known, datetime.now(UTC)).items():
+        with suppress(Conflict):  # Somebody closed it in between.
+            async with store.write(user_id) as session:
+                await add_snapshots(session, trade, [mark], author=AUTHOR)
+            marked += 1
+    return marked
 
 
 def _statement(name: str, mode: Mode, ordered: Deals, posted: Deals, dealt: Settled) -> Statement:
