@@ -17,9 +17,13 @@ from store.database import Store
 from store.errors import Refused, StoreError, Unavailable
 from store.fixed import content_hash
 from store.queries.answer import Answer
-from store.tokens import Caller
+from store.tokens import Caller, Scope
+from store.vocabulary import LABEL_LENGTH
 
 WALLS_SECONDS = 60.0
+AGENT = "agent"  # How the record names a client of this server.
+READ: Scope = "trades:read"
+WRITE: Scope = "trades:write"
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession], Awaitable[Result]]
@@ -54,9 +58,46 @@ class Door:
         return await self.answer_as(self.user_id(), work)
 
     async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
+        return await self._reached(lambda: self.store.answer(work, user_id))
+
+    async def record(self, work: "Work[Result]", *, keyed: bool) -> Result:
+        """What `work` wrote for the user who asks; `keyed` says that it happens only once,
+        however often it is begun.
+
+        Raises:
+            Refused: the token may only read.
+            Unavailable: the database does not answer or is not migrated.
+        """
+        user_id, token = self._writer()
+        return await self._reached(
+            lambda: self.store.record(work, user_id, keyed=keyed, token=token)
+        )
+
+    async def rehearse(self, work: "Work[Result]") -> Result:
+        """What `work` would write for the user who asks; nothing is written."""
+        user_id, _token = self._writer()
+        return await self._reached(lambda: self.store.rehearse(work, user_id))
+
+    def author(self) -> str:
+        """Who writes, for the record: an agent, and with which token."""
+        asking = caller.get()
+        return AGENT if asking is None else f"{AGENT}, token {asking.token}"[:LABEL_LENGTH]
+
+    def _writer(self) -> tuple[int, str | None]:
+        """The user who asks and the token, if both may write."""
+        user_id, asking = self.user_id(), caller.get()
+        if asking is not None and WRITE not in asking.scopes:
+            raise Refused(
+                f"The token lacks the scope {WRITE}, so it only reads; nothing was written. Its"
+                f" user makes one that writes: trade-history tokens create NAME --scope {READ}"
+                f" --scope {WRITE}."
+            )
+        return user_id, None if asking is None else asking.token
+
+    async def _reached(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         try:
             await self.ready()
-            result = await self.store.answer(work, user_id)
+            result = await attempt()
         except Unavailable as error:
             if not error.away:
                 raise
@@ -122,7 +163,7 @@ class Door:
                 arguments_hash=content_hash(arguments),
                 outcome=outcome,
                 result_hash=None if answer is None else content_hash(answer),
-                trades_used=None if answer is None else answer["scope"]["trades"],
+                trades_used=(answer or {}).get("scope", {}).get("trades"),
                 milliseconds=round((time.monotonic() - began) * 1000),
             )
         )

@@ -49,11 +49,21 @@ DAY = 86_400_000
 STABLE = CacheHint(ttl_ms=DAY, scope="public")
 
 
-def build(store: Store | Door, asked: Iterable[queries.Query] | None = None) -> MCPServer[Any]:
-    """A server that answers every query of the store (or those `asked` about)."""
+def build(
+    store: Store | Door, asked: Iterable[queries.Query] | None = None, *, writing: bool = False
+) -> MCPServer[Any]:
+    """A server that answers every query of the store (or those `asked` about), and with
+    `writing` carries out its commands."""
     log_plainly()
     door = store if isinstance(store, Door) else Door(store)
+    instructions = INSTRUCTIONS
     tools = questions(queries.load() if asked is None else asked, door)
+    if writing:
+        # What writes is not loaded where nobody may.
+        from mcp_server import writing as writes
+
+        tools += writes.tools(door)
+        instructions += writes.INSTRUCTIONS
 
     @asynccontextmanager
     async def lifespan(_server: MCPServer[Any]) -> AsyncIterator[None]:
@@ -66,7 +76,7 @@ def build(store: Store | Door, asked: Iterable[queries.Query] | None = None) -> 
     server: MCPServer[Any] = MCPServer(
         "trade-history",
         title="Trade history",
-        instructions=INSTRUCTIONS,
+        instructions=instructions,
         version=program_version(),
         tools=tools,
         resources=resources(door),

@@ -19,6 +19,7 @@ from store.cli.sync import sync
 from store.cli.tenants import tiers, users
 from store.cli.terminal import Commands
 from store.cli.tokens import tokens
+from store.cli.trades import trades
 
 
 @click.group(
@@ -32,7 +33,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, formats_, sync, market, export, accounts, settings, connections, context_,
+    import_, trades, formats_, sync, market, export, accounts, settings, connections, context_,
     verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
