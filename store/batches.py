@@ -12,6 +12,7 @@ from store.audit import OWNER, begin, note_down
 from store.database import user_of
 from store.errors import Conflict, Invalid
 from store.fixed import batch_hash, whole_trades
+from store.market import with_market_facts
 from store.models import Account, Condition, Fill, Leg, Trade
 from store.recording import known_strategy
 from store.records import TradeEntry
@@ -50,6 +51,7 @@ async def _record(session: AsyncSession, entries: Sequence[TradeEntry], author: 
         if entry.strategy not in strategies:
             strategies[entry.strategy] = await known_strategy(session, entry.strategy)
         account, number = accounts[entry.account], command.next_trade()
+        known = await with_market_facts(session, entry, account.zone)
         try:
             legs, derived = worked_out(entry, account)
         except Invalid as error:
@@ -58,7 +60,7 @@ async def _record(session: AsyncSession, entries: Sequence[TradeEntry], author: 
         rows[Trade].append(trade_row(command, account, entry, number, strategy, derived))
         rows[Leg] += leg_rows(user_id, number, legs)
         rows[Fill] += fill_rows(user_id, number, legs, {})
-        rows[Condition] += condition_rows(user_id, number, entry)
+        rows[Condition] += condition_rows(user_id, number, known)
         ends.append({"number": number, **external_ids(entry), **derived})
     for model, some in rows.items():
         if some:

@@ -182,7 +182,7 @@ def result(entered: Sequence[Position], positions: Sequence[Position], fees: Dec
     what the trade earns, not what was entered.
     """
     with localcontext(prec=PRECISION):
-        quantity = _common([leg.entered_quantity for leg in entered])
+        quantity = common([leg.entered_quantity for leg in entered])
         unit_value = quantity * max(leg.multiplier for leg in entered)
         if len(entered) == 1:
             sign = entered[0].sign
@@ -205,7 +205,7 @@ def result(entered: Sequence[Position], positions: Sequence[Position], fees: Dec
         )
 
 
-def _common(quantities: Sequence[Decimal]) -> Decimal:
+def common(quantities: Sequence[Decimal]) -> Decimal:
     scaled = [int(quantity.scaleb(PRICE_DIGITS)) for quantity in quantities]
     return Decimal(reduce(gcd, scaled)).scaleb(-PRICE_DIGITS)
 
@@ -221,7 +221,7 @@ def unrealised(trade: Result, positions: Sequence[Position], mark_price: Decimal
         return trade.net
     with localcontext(prec=PRECISION):
         sign = held[0].sign if len(held) == 1 else 1
-        units = _common([abs(leg.open_quantity) for leg in held])
+        units = common([abs(leg.open_quantity) for leg in held])
         worth = sign * mark_price * units * max(leg.multiplier for leg in held)
         paid = sum(leg.sign * leg.open_cost * leg.multiplier for leg in held)
         gross = sum((leg.gross for leg in positions), Decimal(0))

@@ -36,6 +36,7 @@ from store.derived import (
 )
 from store.errors import Conflict, Invalid, NotFound
 from store.fixed import note_row, row_hash, state_hash, whole_trade
+from store.market import with_market_facts
 from store.models import Account, Condition, Fill, Note, Snapshot, Strategy, Trade
 from store.models import Leg as LegRow
 from store.records import (
@@ -288,8 +289,10 @@ async def write_trade(
     """Insert `entry` as open trade `number`, with its parts; gives what `end_trade` is to set.
 
     External ids are left to `end_trade`: until then they may belong to a trade that this
-    one corrects.
+    one corrects. What was known of the market at entry is added to its conditions here, after
+    the caller's key was looked up: newer market data makes no repetition another command.
     """
+    entry = await with_market_facts(session, entry, account.zone)
     legs, derived = worked_out(entry, account)
     strategy = await known_strategy(session, entry.strategy)
     row = trade_row(command, account, entry, number, strategy, derived)

@@ -137,7 +137,8 @@ def test_the_help_of_every_command_has_an_example_of_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its words are read as the program reads them, but for what a shell does."""
-    (tmp_path / "trades.csv").write_text("")
+    for file in ("trades.csv", "SPY.csv", "companies.csv"):
+        (tmp_path / file).write_text("")
     monkeypatch.setattr(click.Command, "invoke", lambda *_: None)  # Only the words are asked of.
 
     help_text = trade_history(*name.split(), "--help").stdout

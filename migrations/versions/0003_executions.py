@@ -120,6 +120,9 @@ def tables() -> None:
         "executions",
         ["user_id", "account_id", "source", "ticker", "filled_at"],
     )
+    op.create_index(
+        "ix_executions_order", "executions", ["user_id", "account_id", "source", "order_id"]
+    )
     op.create_index("ix_executions_entry", "executions", ["user_id", "audit_entry", "entry_place"])
     op.create_table(
         "bars",

@@ -11,9 +11,11 @@ from store.cli.demo import demo
 from store.cli.export import export
 from store.cli.imports import formats_, import_
 from store.cli.keys import keys
+from store.cli.market import market
 from store.cli.migrating import migrate, rollback, status
 from store.cli.records import audit, verify
 from store.cli.settings import settings
+from store.cli.sync import sync
 from store.cli.tenants import tiers, users
 from store.cli.terminal import Commands
 from store.cli.tokens import tokens
@@ -31,7 +33,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, trades, formats_, export, accounts, settings, connections, context_, verify, audit,
+    import_, trades, formats_, sync, market, export, accounts, settings, connections, context_,
+    verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
     config, completion, demo,

@@ -10,7 +10,8 @@ name what it was:
   that is less than the commission, or beyond a tenth of the deal and 25, the row is refused:
   something else than a fee is in it, such as a contract of other than 100 shares.
 - `option`: an expiry, an assignment or an exercise, `quantity` being the change of the
-  position. The documented event names no option; those that do not are refused.
+  position. The documented event names no option; those that do not, by a symbol or a
+  description such as `CALL GE 06/22/18 14`, are refused.
 - dividend, interest, fee, tax, ach, wire, check, transfer, adjustment: cash. A journal of
   shares has no amount and is counted as ignored.
 
@@ -27,9 +28,10 @@ from store.importers.imported import Options
 from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements.amounts import amount, day, needed, of_day
+from store.statements.descriptions import described
 from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.gathering import Gathered, cash_moved, value
-from store.statements.instruments import instrument_of
+from store.statements.instruments import instrument_of, option_of
 from store.statements.jsonrows import Record, listed, numbered
 from store.statements.refusing import Refused
 from store.statements.source import Source
@@ -131,10 +133,11 @@ def ending(event: Record) -> Execution:
     if said not in ENDS:
         raise Refused("option_type", said, f"one of {', '.join(ENDS)} is known")
     symbol = event.text("option", "symbol") or event.text("symbol")
-    if not symbol:
+    named = described(event.text("option", "description"))
+    if not symbol and named is None:
         reason = "the event names no option; end it by hand, or import the gain/loss instead"
         raise Refused("symbol", "", reason)
-    instrument = instrument_of(symbol, "symbol")
+    instrument = instrument_of(symbol, "symbol") if symbol or named is None else option_of(named)
     if instrument.kind != "option":
         raise Refused("symbol", symbol, "an option's OCC symbol is needed")
     signed = needed(event.text("option", "quantity"), "quantity")

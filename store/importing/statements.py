@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
 
@@ -28,7 +28,7 @@ from store.models import Account
 from store.pnl import PRECISION
 from store.recording import extend_trade, open_trade
 from store.records import TradeEntry
-from store.statements.execution import Statement
+from store.statements.execution import Bracket, Statement
 from store.statements.identity import cash, entry_cash, fill_cash, identified, rounding
 from store.statements.refusing import Rejection
 from store.statements.rounds import Dealt, in_order
@@ -121,7 +121,7 @@ async def import_statement(
             result.new += len(kept.new)
             contradicting = {one.id for one in kept.contradicting}
             good = [one for one in dealt if one.id not in contradicting]
-            await _settle(session, account, statement.format, good, result)
+            await _settle(session, account, statement, good, result)
             if progress is not None:
                 progress(result.executions, rows)
     if rejected and not take_good:
@@ -169,7 +169,7 @@ def periods(dealt: Sequence[Dealt]) -> Iterator[list[Dealt]]:
 async def _settle(
     session: AsyncSession,
     account: Account,
-    source: str,
+    statement: Statement,
     dealt: Sequence[Dealt],
     result: StatementResult,
 ) -> None:
@@ -178,6 +178,7 @@ async def _settle(
     Raises:
         Conflict: they are not.
     """
+    source = statement.format
     by_hand = await settled_by_hand(session, account, source, AUTHOR)
     back_to = sorted((await reach(session, account, source, dealt)).items())
     some = [dict(back_to[start : start + AT_ONCE]) for start in range(0, len(back_to), AT_ONCE)]
@@ -185,11 +186,13 @@ async def _settle(
     for few in some:
         kept = await executions_of(session, account.account_id, source, few)
         for ticker, ones in kept.items():
-            made[ticker] = assembled(
+            found = assembled(
                 (one for one in ones if one.id not in by_hand),
                 account=account.name,
                 source=source,
             )
+            trades = tuple(_with_bracket(one, statement.brackets) for one in found.trades)
+            made[ticker] = replace(found, trades=trades)
     for _ in range(PASSES):
         plan = Plan()
         for few in some:
@@ -207,6 +210,15 @@ async def _settle(
     for entry, trade in plan.there:
         _require_same_cash(entry, trade)
     _count(result, dealt, made, plan, by_hand)
+
+
+def _with_bracket(entry: TradeEntry, brackets: Mapping[str, Bracket]) -> TradeEntry:
+    """`entry` with the orders that wait to end it, where the broker says which."""
+    waiting = brackets.get(entry.broker_order_id or "")
+    if waiting is None:
+        return entry
+    ids = {"stop_order_id": waiting.stop, "target_order_id": waiting.target}
+    return entry.model_copy(update=ids)
 
 
 async def _carry_out(session: AsyncSession, account: Account, plan: Plan) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from store.accounts import AccountEntry
 from store.derived import STANDARD_MULTIPLIER
@@ -90,6 +90,13 @@ class CashRow:
     amount: Decimal
 
 
+class Bracket(NamedTuple):
+    """The orders that wait to end what another order opened: at a loss, at a profit."""
+
+    stop: str | None
+    target: str | None
+
+
 @dataclass(frozen=True)
 class Statement:
     """A broker's file, read whole; nothing of it is recorded yet.
@@ -101,7 +108,7 @@ class Statement:
     the market's, by whose clock days are cut. `ignored` counts by a plain word what was
     skipped on purpose (cancelled orders, transfers of shares), `assumed` says in words what
     the file leaves open. `accounts` are where executions go, by the broker's number of the
-    account; reading fills them in, not the format.
+    account; reading fills them in, not the format. `brackets` are by the order that opens.
     """
 
     path: Path
@@ -114,5 +121,6 @@ class Statement:
     zone: str = "America/New_York"
     mode: Mode | None = None
     accounts: Mapping[str | None, AccountEntry] = field(default_factory=dict)
+    brackets: Mapping[str, Bracket] = field(default_factory=dict)
     ignored: Mapping[str, int] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
