@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.audit import OWNER
 from store.calls import CallLog, CallMade, Outcome
 from store.database import Store
 from store.errors import Refused, Unavailable
 from store.fixed import content_hash
 from store.tokens import Caller
+from store.vocabulary import LABEL_LENGTH, visible
 
 WALLS_SECONDS = 60.0
 
@@ -25,6 +27,14 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 
 # Who asks, as far as the network's gate has found out; None is whoever runs this process.
 caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+class MissingScope(Refused):
+    """The token does not allow this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The token lacks the scope {scope}.")
+        self.scope = scope
 
 
 class Door:
@@ -52,10 +62,42 @@ class Door:
         """
         return await self.answer_as(self.user_id(), work)
 
+    async def record(self, work: "Work[Result]", *, keyed: bool) -> Result:
+        """What `work` wrote as the user who asks, on the record with the token; `keyed` as
+        `Store.record` has it.
+
+        Raises:
+            Unavailable: the database does not answer or is not migrated.
+        """
+        asking, user_id = caller.get(), self.user_id()
+        token = asking.token if asking else None
+        return await self._served(
+            lambda: self.store.record(work, user_id, keyed=keyed, token=token)
+        )
+
+    def author(self) -> str:
+        """Who writes, for the record: the owner, or whoever holds the token."""
+        asking = caller.get()
+        if asking is None:
+            return OWNER
+        return " ".join(visible(f"token {asking.token}").split())[:LABEL_LENGTH]
+
+    def require_scope(self, scope: str) -> None:
+        """
+        Raises:
+            MissingScope: the token does not have it.
+        """
+        asking = caller.get()
+        if asking is not None and scope not in asking.scopes:
+            raise MissingScope(scope)
+
     async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
+        return await self._served(lambda: self.store.answer(work, user_id))
+
+    async def _served(self, do: Callable[[], Awaitable[Result]]) -> Result:
         try:
             await self.ready()
-            result = await self.store.answer(work, user_id)
+            result = await do()
         except Unavailable as error:
             if not error.away:
                 raise
@@ -98,7 +140,7 @@ class Door:
                 arguments_hash=content_hash(arguments),
                 outcome=outcome,
                 result_hash=None if answer is None else content_hash(answer),
-                trades_used=None if answer is None else answer["scope"]["trades"],
+                trades_used=(answer or {}).get("scope", {}).get("trades"),
                 milliseconds=round((time.monotonic() - began) * 1000),
             )
         )

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable
+from decimal import Decimal
 from inspect import getdoc, signature
 from math import isfinite
 from typing import Any, Self, cast
@@ -205,7 +206,10 @@ def wanted(schema: dict[str, Any]) -> str:
 
 def shown(value: object) -> str:
     """A value given by the caller, safe to repeat: short, on one line, nothing hidden in it."""
-    text = f"'{value[: SHOWN + 1]}'" if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        text = f"'{value[: SHOWN + 1]}'"
+    else:
+        text = str(value) if isinstance(value, Decimal) else repr(value)
     text = printable(text)
     return text if len(text) <= SHOWN + 2 else f"{text[:SHOWN]}..."
 

@@ -1,0 +1,143 @@
+"""Files of brokers and journals, uploaded."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, UploadFile
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mcp_server.problems import API
+from mcp_server.rest.desk import Desk, TheDesk
+from mcp_server.rest.exact import ExactRoute
+from mcp_server.rest.refusals import OF_WRITING, RowError
+from store.accounts import Zone
+from store.errors import Unavailable
+from store.importers import ImportFile, formats, read
+from store.importing import ImportResult, import_file
+from store.queries.answer import Money, MoneyOrNone
+from store.records import Mode, Name, Ticker
+
+IMPORT_SECONDS = 600.0
+ENDING = re.compile(r"\.[a-z0-9]{1,6}")
+
+router = APIRouter(prefix=API, tags=["imports"], route_class=ExactRoute)
+
+
+def _known_format(name: str) -> str:
+    if name not in formats():
+        raise ValueError(f"{', '.join(formats())} are accepted")
+    return name
+
+
+class Upload(BaseModel):
+    """A file, and what it does not say itself; what it says wins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: UploadFile = Field(description="Up to 32 MB and 100,000 rows")
+    format: Annotated[str, AfterValidator(_known_format)] | None = Field(
+        None, description="Recognised unless said", json_schema_extra={"enum": [*formats()]}
+    )
+    account: Name | None = Field(None, description="Where trades go that name no account")
+    mode: Mode | None = None
+    zone: Zone | None = Field(None, description="Whose clock showed moments without offset")
+    currency: Annotated[str, Field(pattern="^[A-Z]{3,10}$")] | None = None
+    ticker: Ticker | None = Field(None, description="The underlying, where the file names none")
+    preview: Literal["true", "false"] = Field("false", description="Only say what it would do")
+    take_good: Literal["true", "false"] = Field(
+        "false", description="Record good rows though others are refused"
+    )
+
+
+class AccountOfFile(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    mode: Mode
+    currency: str
+    zone: str
+
+
+class Imported(BaseModel):
+    """What the file holds, and what was recorded of it."""
+
+    format: str
+    accounts: list[AccountOfFile]
+    trades: int
+    closed: int
+    file_net_pnl: Money
+    rounding: Money
+    assumed: list[str]
+    ignored: dict[str, int]
+    rejected: list[RowError]
+    recorded: int = Field(description="0 in a preview")
+    already_there: int
+    stored_net_pnl: MoneyOrNone = Field(description="Of all its closed trades; null in a preview")
+
+
+@router.post("/imports", responses=OF_WRITING)
+async def import_trades(desk: TheDesk, upload: Annotated[Upload, Form()]) -> Imported:
+    """Import the trades of a file, all of them or none; again, only what is new."""
+    said = upload.model_dump(exclude={"file"}, exclude_none=True)
+    with TemporaryDirectory() as folder:
+        path = await kept(upload.file, Path(folder))
+        try:
+            async with asyncio.timeout(IMPORT_SECONDS):
+                # Reading a large file takes seconds, in which others are to be answered.
+                file = await desk.logged(
+                    "read_file", said, lambda: asyncio.to_thread(opened, path, said)
+                )
+                if upload.preview == "true":
+                    return found_in(file, None)
+                return await recorded(desk, file, said)
+        except TimeoutError:
+            raise Unavailable(
+                f"The import took more than {IMPORT_SECONDS:.0f} s, so nothing was recorded; a"
+                " smaller file is accepted.", away=False,
+            ) from None  # fmt: skip
+
+
+async def kept(upload: UploadFile, folder: Path) -> Path:
+    """The upload as a file of ours: its own name is nobody's business but for the ending."""
+    ending = Path(upload.filename or "").suffix.lower()
+    path = folder / f"upload{ending if ENDING.fullmatch(ending) else ''}"
+    content = await upload.read()
+    await asyncio.to_thread(path.write_bytes, content)
+    return path
+
+
+def opened(path: Path, said: Mapping[str, Any]) -> ImportFile:
+    options = {name: value for name, value in said.items() if name not in ("preview", "take_good")}
+    return read(path, **options)
+
+
+async def recorded(desk: Desk, file: ImportFile, said: dict[str, Any]) -> Imported:
+    take_good = said["take_good"] == "true"
+
+    async def work(session: AsyncSession) -> Imported:
+        return found_in(file, await import_file(session, file, take_good=take_good))
+
+    # Every trade of a file has a key, so that a broken connection may be made good.
+    return await desk.write("import_file", said, work, keyed=True)
+
+
+def found_in(file: ImportFile, result: ImportResult | None) -> Imported:
+    return Imported(
+        format=file.format,
+        accounts=[AccountOfFile.model_validate(one) for one in file.accounts],
+        trades=len(file.trades),
+        closed=sum(trade.net_pnl is not None for trade in file.trades),
+        file_net_pnl=file.file_net_pnl,
+        rounding=file.rounding,
+        assumed=list(file.assumed),
+        ignored=dict(file.ignored),
+        rejected=[RowError.model_validate(vars(one)) for one in file.rejected],
+        recorded=result.recorded if result else 0,
+        already_there=result.already_there if result else 0,
+        stored_net_pnl=result.stored_net_pnl if result else None,
+    )
