@@ -25,7 +25,7 @@ def _known_zone(zone: str) -> str:
     return zone
 
 
-Zone = Annotated[str, AfterValidator(_known_zone)]
+Zone = Annotated[str, AfterValidator(_known_zone), Field(json_schema_extra={"format": "time-zone"})]
 
 
 class AccountEntry(Said):

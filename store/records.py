@@ -92,24 +92,41 @@ def _utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-Exact = Annotated[Decimal, BeforeValidator(_exact), BeforeValidator(_plain), _kept(PRICE_DIGITS)]
-Cash = Annotated[Decimal, BeforeValidator(_exact), BeforeValidator(_plain), _kept(MONEY_DIGITS)]
+# What JSON Schema has no word for is named by a format, or said by `decimals`.
+Exact = Annotated[
+    Decimal, BeforeValidator(_exact), BeforeValidator(_plain), _kept(PRICE_DIGITS),
+    Field(json_schema_extra={"decimals": PRICE_DIGITS}),
+]  # fmt: skip
+Cash = Annotated[
+    Decimal, BeforeValidator(_exact), BeforeValidator(_plain), _kept(MONEY_DIGITS),
+    Field(json_schema_extra={"decimals": MONEY_DIGITS}),
+]  # fmt: skip
 # Text is a word here, whatever it looks like.
 Fact = Annotated[
     Decimal,
     BeforeValidator(_exact),
     _kept(PRICE_DIGITS),
     Field(strict=True),
-    WithJsonSchema({"type": "number", "minimum": -(10**10), "maximum": 10**10}),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "minimum": -(LARGEST // 10**PRICE_DIGITS),
+            "maximum": LARGEST // 10**PRICE_DIGITS,
+        }
+    ),
 ]
 Positive = Annotated[Exact, Field(gt=0)]
 Score = Annotated[Exact, Field(ge=0, le=100)]
-Name = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=100)]
+VISIBLE = Field(json_schema_extra={"format": "visible-text"})
+Name = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=100), VISIBLE]
 Ticker = Annotated[Name, AfterValidator(str.upper), Field(max_length=32)]
-Text = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=20_000)]
+Text = Annotated[
+    str, AfterValidator(_text), Field(min_length=1, max_length=20_000),
+    Field(json_schema_extra={"format": "text"}),
+]  # fmt: skip
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_utc)]
 Day = Annotated[date, BeforeValidator(_written_out)]
-Reason = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=500)]
+Reason = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=500), VISIBLE]
 
 
 class Said(BaseModel):

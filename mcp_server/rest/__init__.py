@@ -3,11 +3,9 @@
 The same commands and questions of the store, the same tokens, limits and records.
 """
 
-from typing import Any
-
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from mcp_server.door import Door
 from mcp_server.problems import API
@@ -65,8 +63,8 @@ def describe(app: FastAPI, *, with_tokens: bool) -> None:
     app.openapi = lambda: made  # type: ignore[method-assign]
 
     @app.get(f"{API}/openapi.json", include_in_schema=False)
-    async def openapi() -> dict[str, Any]:
-        return made
+    async def openapi() -> Response:
+        return JSONResponse(made)
 
     @app.get(f"{API}/docs", include_in_schema=False)
     async def docs() -> Response:

@@ -12,9 +12,10 @@ from pydantic import (
     Field,
     SecretStr,
     StrictBool,
+    computed_field,
 )
 
-from store.connections import Broker, BrokerEnvironment
+from store.connections import BASE_URLS, Broker, BrokerEnvironment
 from store.queries.answer import Plain
 from store.queries.get_trade import UntrustedNote
 from store.records import (
@@ -54,7 +55,7 @@ Key = Annotated[
         " writes nothing; with other content it is refused (409).",
     ),
 ]
-LegNumber = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=8)]
+LegNumber = Annotated[int, Field(ge=1, le=8), BeforeValidator(_whole)]
 
 
 class NewFill(FillEntry):
@@ -158,10 +159,16 @@ class NewConnection(Said):
 
 
 class ConnectionFound(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
     broker: Broker
     environment: BrokerEnvironment
-    url: str
     updated_at: AwareDatetime
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def url(self) -> str:
+        return BASE_URLS[self.broker, self.environment]
 
 
 class Connections(BaseModel):

@@ -18,7 +18,7 @@ from mcp_server.rest.desk import TheDesk
 from mcp_server.rest.exact import ExactRoute
 from mcp_server.rest.refusals import OF_READING, OF_WRITING
 from store import accounts, connections, preferences
-from store.connections import BASE_URLS, Broker, BrokerEnvironment
+from store.connections import Broker, BrokerEnvironment
 from store.keyring import load_keyring
 
 router = APIRouter(prefix=API, route_class=ExactRoute)
@@ -79,17 +79,8 @@ async def list_connections(desk: TheDesk) -> Connections:
     """The connections to brokers; their tokens are given back to nobody."""
 
     async def work(session: AsyncSession) -> Connections:
-        return Connections(
-            connections=[
-                ConnectionFound(
-                    broker=one.broker,
-                    environment=one.environment,
-                    url=BASE_URLS[one.broker, one.environment],
-                    updated_at=one.updated_at,
-                )
-                for one in await connections.list_connections(session)
-            ]
-        )
+        found = await connections.list_connections(session)
+        return Connections(connections=[ConnectionFound.model_validate(one) for one in found])
 
     return await desk.read("list_connections", {}, work)
 

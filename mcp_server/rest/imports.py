@@ -3,12 +3,14 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, UploadFile
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcp_server.problems import API
@@ -19,7 +21,7 @@ from store.accounts import Zone
 from store.errors import Unavailable
 from store.importers import ImportFile, formats, read
 from store.importing import ImportResult, import_file
-from store.queries.answer import Money, MoneyOrNone
+from store.queries.answer import money
 from store.records import Mode, Name, Ticker
 
 IMPORT_SECONDS = 600.0
@@ -34,24 +36,30 @@ def _known_format(name: str) -> str:
     return name
 
 
+Unsaid = SkipJsonSchema[None]  # A form has no null.
+
+
 class Upload(BaseModel):
     """A file, and what it does not say itself; what it says wins."""
 
     model_config = ConfigDict(extra="forbid")
 
     file: UploadFile = Field(description="Up to 32 MB and 100,000 rows")
-    format: Annotated[str, AfterValidator(_known_format)] | None = Field(
+    format: Annotated[str, AfterValidator(_known_format)] | Unsaid = Field(
         None, description="Recognised unless said", json_schema_extra={"enum": [*formats()]}
     )
-    account: Name | None = Field(None, description="Where trades go that name no account")
-    mode: Mode | None = None
-    zone: Zone | None = Field(None, description="Whose clock showed moments without offset")
-    currency: Annotated[str, Field(pattern="^[A-Z]{3,10}$")] | None = None
-    ticker: Ticker | None = Field(None, description="The underlying, where the file names none")
+    account: Name | Unsaid = Field(None, description="Where trades go that name no account")
+    mode: Mode | Unsaid = None
+    zone: Zone | Unsaid = Field(None, description="Whose clock showed moments without offset")
+    currency: Annotated[str, Field(pattern="^[A-Z]{3,10}$")] | Unsaid = None
+    ticker: Ticker | Unsaid = Field(None, description="The underlying, where the file names none")
     preview: Literal["true", "false"] = Field("false", description="Only say what it would do")
     take_good: Literal["true", "false"] = Field(
         "false", description="Record good rows though others are refused"
     )
+
+
+Amount = Annotated[Decimal, PlainSerializer(money, return_type=str)]
 
 
 class AccountOfFile(BaseModel):
@@ -70,18 +78,20 @@ class Imported(BaseModel):
     accounts: list[AccountOfFile]
     trades: int
     closed: int
-    file_net_pnl: Money
-    rounding: Money
+    file_net_pnl: Amount
+    rounding: Amount
     assumed: list[str]
     ignored: dict[str, int]
     rejected: list[RowError]
     recorded: int = Field(description="0 in a preview")
     already_there: int
-    stored_net_pnl: MoneyOrNone = Field(description="Of all its closed trades; null in a preview")
+    stored_net_pnl: Amount | None = Field(description="Of all its closed trades; null in a preview")
 
 
 @router.post("/imports", responses=OF_WRITING)
-async def import_trades(desk: TheDesk, upload: Annotated[Upload, Form()]) -> Imported:
+async def import_trades(
+    desk: TheDesk, upload: Annotated[Upload, Form(media_type="multipart/form-data")]
+) -> Imported:
     """Import the trades of a file, all of them or none; again, only what is new."""
     said = upload.model_dump(exclude={"file"}, exclude_none=True)
     with TemporaryDirectory() as folder:

@@ -106,6 +106,8 @@ def described(schema: dict[str, Any], path: str) -> Iterator[dict[str, Any]]:
         kind = {key: value for key, value in one.items() if key != "description"}
         if kind.get("type") == "string" and "enum" not in kind:
             kind |= TEXT
+        if kind.get("type") == "array":
+            kind |= {"items": TEXT | {"type": "string"}}
         yield {
             "name": name,
             "in": "path" if inside else "query",

@@ -20,6 +20,7 @@ STATUS: dict[type[StoreError], int] = {
     NotFound: 404, Conflict: 409, Invalid: 422, Refused: 403, Unavailable: 503,
 }  # fmt: skip
 SECRET = (f"{API}/settings", f"{API}/connections")  # What is said there is never repeated.
+WAYS_TO_CLOSE = ("fills", "expiry", "settlement", "delivery")
 ERRORS_MAX = 20
 
 
@@ -114,6 +115,8 @@ def of_schema(problems: Sequence[Mapping[str, Any]], *, repeat: bool) -> Respons
     """What FastAPI says of a request, one sentence for each field."""
     said: dict[str, str] = {}
     for one in problems:
+        if one["type"] == "none_required":
+            continue  # What may be left out may be null to pydantic, which a form has not.
         field = ".".join(place(one["loc"]))
         said.setdefault(field, in_words(field, one, repeat=repeat))
     # A list whose items are refused is called too short, which it is not.
@@ -125,9 +128,10 @@ def of_schema(problems: Sequence[Mapping[str, Any]], *, repeat: bool) -> Respons
 
 def place(loc: Sequence[int | str]) -> list[str]:
     """Where a value stands, without pydantic's names for the branches that it tried."""
-    steps = [printable(str(step))[:80] for step in loc]
-    kept = [step for step in steps[1:] if not any(sign in step for sign in "([")]
-    return kept or ["body"]
+    _part, *steps = [printable(str(step))[:80] for step in loc]
+    if len(steps) > 1 and steps[0] in WAYS_TO_CLOSE:
+        steps.pop(0)
+    return [step for step in steps if not any(sign in step for sign in "([")] or ["body"]
 
 
 def in_words(field: str, one: Mapping[str, Any], *, repeat: bool) -> str:

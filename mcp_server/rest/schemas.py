@@ -4,9 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-DIGITS = 10  # Before the point, where no limit is stated; a price may have one more.
-DECIMALS = 8
-SMALLEST = 1e-8  # What is smaller is rounded to 0.
+LARGEST = 2**63 - 1  # In the smallest unit that is kept.
 REFERENCE = "#/components/schemas/{model}"
 
 
@@ -31,25 +29,20 @@ def exact(node: Any) -> Any:
         return [exact(one) for one in node]
     if not isinstance(node, dict):
         return node
-    if is_decimal(node):
-        rest = {key: value for key, value in node.items() if key not in ("anyOf", "gt", "ge", "le")}
-        nullable = [one for one in node["anyOf"] if one.get("type") == "null"]
-        return rest | {"anyOf": [*decimal(node), *nullable]}
+    if "decimals" in node:
+        return decimal(node)
     return {key: exact(value) for key, value in node.items()}
 
 
-def is_decimal(node: dict[str, Any]) -> bool:
-    kinds = node.get("anyOf")
-    return isinstance(kinds, list) and kinds[:2] == [{"type": "number"}, {"type": "string"}]
-
-
-def decimal(limits: dict[str, Any]) -> list[dict[str, Any]]:
-    """A decimal as JSON's number and as text."""
-    high = limits.get("le", 10**DIGITS - 1)
-    positive, signed = "gt" in limits, limits.get("ge", 0 if "gt" in limits else -1) < 0
-    digits = len(str(int(high))) - ("le" in limits)
-    low = SMALLEST if positive else -high if signed else 0
+def decimal(node: dict[str, Any]) -> dict[str, Any]:
+    """A decimal as JSON's number and as text, within the limits of `node`."""
+    decimals = node["decimals"]
+    high = int(node.get("le", LARGEST // 10**decimals))
+    positive = "gt" in node
+    low = node.get("ge", 10.0**-decimals if positive else -high)
+    digits = len(str(high)) - 1  # All numbers of so many digits are within the limit.
+    sign, nonzero = "-?" if low < 0 else "", "(?![0.]+$)" if positive else ""
+    pattern = rf"^{nonzero}{sign}[0-9]{{1,{digits}}}(\.[0-9]{{1,{decimals}}})?$"
     number = {"type": "number", "minimum": low, "maximum": high}
-    decimals = rf"(\.[0-9]{{1,{DECIMALS}}})?"
-    plain = rf"{'-?' if signed else ''}[0-9]{{1,{digits}}}{decimals}"
-    return [number, {"type": "string", "pattern": f"^{'(?![0.]+$)' if positive else ''}{plain}$"}]
+    rest = {name: node[name] for name in ("title", "description", "default") if name in node}
+    return rest | {"anyOf": [number, {"type": "string", "pattern": pattern}]}
