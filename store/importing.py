@@ -14,11 +14,12 @@ from store.accounts import AccountEntry, find_account, put_account, require_acco
 from store.audit import Recorded
 from store.database import user_of
 from store.errors import Conflict, Invalid
-from store.importers.imported import ImportFile, ImportTrade, Rejection, stated
+from store.importers.imported import ImportFile, ImportTrade, stated
 from store.models import Fill, Request, Trade
 from store.pnl import PRECISION
 from store.recording import add_note, close_trade, open_trade
 from store.records import ByFills, FillEntry, LegEntry, TradeEntry
+from store.statements.refusing import Rejection
 from store.vocabulary import name_key
 
 AUTHOR = "import"

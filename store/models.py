@@ -1,4 +1,5 @@
-"""The tables of the ledger. Every key begins with `user_id`; only tiers belong to nobody.
+"""The tables of the ledger. Every key begins with `user_id`; only tiers and market data
+belong to nobody.
 
 Locks, row-level security and the application's role are in the migrations: they are the
 database's own, and hold for clients that have never seen this code.
@@ -400,6 +401,121 @@ class Note(Base):
     body: Mapped[str]
     author: Mapped[str]
     written_at: Mapped[datetime]
+
+
+class Check(Base):
+    """A pre-trade check, answered at entry."""
+
+    __tablename__ = "checklist"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number", "check_number"),
+        ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
+        CheckConstraint("length(question) > 0", name="question"),
+        CheckConstraint("length(answer) > 0", name="answer"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    check_number: Mapped[int]
+    question: Mapped[str]
+    answer: Mapped[str]
+    author: Mapped[str]
+    answered_at: Mapped[datetime]
+
+
+class Execution(Base):
+    """What a broker's file said was dealt, once; trades are made of them.
+
+    An order that was filled further in a later file is there again with the larger quantity.
+    """
+
+    __tablename__ = "executions"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "account_id", "source", "execution_id", "quantity"),
+        ForeignKeyConstraint(
+            ["user_id", "account_id"], ["accounts.user_id", "accounts.account_id"]
+        ),
+        one_of("instrument", "equity", "option", "future", "crypto"),
+        one_of("side", "buy", "sell"),
+        one_of("kind", "trade", "expired", "assigned", "exercised", "settled"),
+        one_of("effect", "open", "close"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("side IS NOT NULL OR kind <> 'trade'", name="ending"),
+        CheckConstraint("delivery IN (0, 1)", name="delivery"),
+        CheckConstraint("dated IN (0, 1)", name="dated"),
+        CheckConstraint("place >= 0", name="place"),
+        Index("ix_executions_ticker", "user_id", "account_id", "source", "ticker", "filled_at"),
+        Index("ix_executions_entry", "user_id", "audit_entry", "entry_place"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    account_id: Mapped[int]
+    source: Mapped[str]
+    execution_id: Mapped[str]
+    ticker: Mapped[str]
+    instrument: Mapped[str]
+    symbol: Mapped[str | None]
+    option_type: Mapped[str | None]
+    strike: Mapped[Decimal | None]
+    expiry: Mapped[date | None]
+    multiplier: Mapped[Decimal | None]
+    side: Mapped[str | None]  # None: it ends whatever is open.
+    quantity: Mapped[Decimal]
+    price: Mapped[Decimal]
+    fee: Mapped[Decimal] = mapped_column(Money)
+    filled_at: Mapped[datetime]
+    dated: Mapped[int] = mapped_column(Small)  # Of the moment only the day is known.
+    place: Mapped[int]  # Among those of one moment, in the file's order.
+    kind: Mapped[str]
+    effect: Mapped[str | None]
+    order_id: Mapped[str | None]
+    delivery: Mapped[int] = mapped_column(Small)  # Shares of an assignment or exercise.
+    audit_entry: Mapped[int]  # The command that recorded it, and where it stood there.
+    entry_place: Mapped[int]
+
+
+class Bar(Base):
+    """The price of a ticker over a period of the market. It belongs to nobody."""
+
+    __tablename__ = "bars"
+    __table_args__ = (
+        PrimaryKeyConstraint("ticker", "period", "opens_at"),
+        one_of("period", "1m", "5m", "15m", "30m", "1h", "1d", "1w"),
+        CheckConstraint("low <= open AND low <= close AND low <= high", name="low"),
+        CheckConstraint("high >= open AND high >= close", name="high"),
+        CheckConstraint("volume >= 0", name="volume"),
+        CheckConstraint("known_at > opens_at", name="known_at"),
+        STRICT,
+    )
+
+    ticker: Mapped[str]
+    period: Mapped[str]
+    opens_at: Mapped[datetime]
+    known_at: Mapped[datetime]  # When it ended: nobody knew it before.
+    open: Mapped[Decimal]
+    high: Mapped[Decimal]
+    low: Mapped[Decimal]
+    close: Mapped[Decimal]
+    volume: Mapped[Decimal | None]
+
+
+class Fundamental(Base):
+    """A fact about a ticker, from the day on which it was known. It belongs to nobody."""
+
+    __tablename__ = "fundamentals"
+    __table_args__ = (
+        PrimaryKeyConstraint("ticker", "name", "known_on"),
+        CheckConstraint("(word IS NULL) <> (number IS NULL)", name="value"),
+        STRICT,
+    )
+
+    ticker: Mapped[str]
+    name: Mapped[str]
+    known_on: Mapped[date]
+    word: Mapped[str | None]
+    number: Mapped[Decimal | None] = mapped_column(Money)
 
 
 class Request(Base):

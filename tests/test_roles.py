@@ -50,7 +50,8 @@ from tests.ledger import moment, record
 from tests.postgres_server import NoPostgres, Server, postgres_server, skip_or_fail
 
 INSUFFICIENT_PRIVILEGE = "42501"
-TABLES = sorted(set(Base.metadata.tables) - {"tiers"})  # Which belong to nobody.
+NOBODYS = {"tiers", "bars", "fundamentals"}
+TABLES = sorted(set(Base.metadata.tables) - NOBODYS)
 KEYRING = Keyring([MasterKey(bytes(32))])
 CALL = CallMade(
     user_id=1, called_at=moment("2026-01-06"), tool="get_overview", token=None,

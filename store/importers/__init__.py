@@ -1,4 +1,4 @@
-"""Files of brokers and journals, one module per format, recognised by their columns.
+"""Files of brokers and journals, one module per format, recognised by their content.
 
 Reading is pure: it opens no database. To add a format, add a module with a `FORMAT`;
 nothing here changes.
@@ -11,11 +11,16 @@ from pkgutil import iter_modules
 
 from store.errors import Invalid
 from store.importers.format import Format
-from store.importers.imported import ImportFile, ImportTrade, Options, Rejection
-from store.importers.table import Table, columns_shown, load
+from store.importers.imported import ImportFile, ImportTrade, Options
+from store.importers.table import columns_shown, cut
 from store.records import Mode
+from store.statements.execution import Statement
+from store.statements.refusing import Rejection
+from store.statements.source import Source
 
-__all__ = ["Format", "ImportFile", "ImportTrade", "Options", "Rejection", "formats", "read"]
+__all__ = [
+    "Format", "ImportFile", "ImportTrade", "Options", "Rejection", "Statement", "formats", "read",
+]  # fmt: skip
 
 
 @cache
@@ -35,33 +40,44 @@ def read(
     zone: str | None = None,
     currency: str | None = None,
     ticker: str | None = None,
-) -> ImportFile:
-    """The trades of a file, and the rows that cannot be trades with the reason.
+) -> ImportFile | Statement:
+    """The trades or executions of a file, and the rows that are refused with the reason.
 
-    `format` is found by the header unless named. The other options say what the file does
+    `format` is found by the content unless named. The other options say what the file does
     not; its own values win.
 
     Raises:
         Invalid: the file as a whole cannot be read, or what it calls P&L is not what its
             format says it is.
     """
-    table = load(Path(path))
+    source = Source(Path(path))
     options = Options(account=account, mode=mode, zone=zone, currency=currency, ticker=ticker)
-    return chosen(table, format).parse(table, options)
+    return chosen(source, format).parse(source, options)
 
 
-def chosen(table: Table, name: str | None) -> Format:
+def chosen(source: Source, name: str | None) -> Format:
     known = formats()
     if name is not None:
         if name not in known:
             raise Invalid(f"No format '{name}'. Known formats: {', '.join(known)}.")
         return known[name]
-    fitting = [one for one in known.values() if one.fits(table.header)]
+    fitting = [one for one in known.values() if one.fits(source)]
     if len(fitting) == 1:
         return fitting[0]
-    said = "fits several formats" if fitting else "is in no known format"
-    needed = "; ".join(f"{one.name} has {', '.join(one.marks)}" for one in known.values())
+    if fitting:
+        names = " or ".join(one.name for one in fitting)
+        raise Invalid(f"{source.path.name} fits several formats; say --format {names}.")
+    needed = "; ".join(f"{one.name}: {one.known_by}" for one in known.values())
     raise Invalid(
-        f"{table.path.name} {said}. Its columns, separated by commas:"
-        f" {columns_shown(table.header)}. Known formats: {needed}."
+        f"{source.path.name} is in no known format. {found_in(source)} Known formats: {needed}."
     )
+
+
+def found_in(source: Source) -> str:
+    """What a file that nobody knows begins with."""
+    if source.json is not None:
+        return "It is JSON."
+    if source.head.startswith("<"):
+        return "It is XML or HTML."
+    header = next(cut(source.path, source.text), (0, []))[1]
+    return f"Its columns, separated by commas: {columns_shown(tuple(header))}."

@@ -9,20 +9,39 @@ from pydantic import ValidationError
 from store.accounts import AccountEntry
 from store.errors import Invalid
 from store.importers.imported import ImportFile, Options
-from store.importers.table import Table
+from store.importers.table import Table, cut, load
+from store.statements.execution import Statement
+from store.statements.source import Source
 
 
 @dataclass(frozen=True)
 class Format:
-    """`marks` are the columns by which a file is recognised, whatever else it has."""
+    """`known_by` says in words what `fits` looks for; `parse` reads a file that fits."""
 
     name: str
-    marks: tuple[str, ...]
-    parse: Callable[[Table, Options], ImportFile]
+    known_by: str
+    fits: Callable[[Source], bool]
+    parse: Callable[[Source, Options], ImportFile | Statement]
 
-    def fits(self, header: Sequence[str]) -> bool:
-        have = {column.casefold() for column in header}
-        return all(mark.casefold() in have for mark in self.marks)
+
+def of_columns(
+    name: str, marks: Sequence[str], parse: Callable[[Table, Options], ImportFile]
+) -> Format:
+    """A format whose first row is a header with the columns `marks`, whatever else it has."""
+
+    def fits(source: Source) -> bool:
+        if source.json is not None or source.head.startswith("<"):
+            return False
+        first = next(cut(source.path, source.text), (0, []))[1]
+        have = {column.strip().casefold() for column in first}
+        return all(mark.casefold() in have for mark in marks)
+
+    return Format(
+        name,
+        f"the columns {', '.join(marks)}",
+        fits,
+        lambda source, options: parse(load(source), options),
+    )
 
 
 def account_of(**values: Any) -> AccountEntry:

@@ -31,7 +31,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from store.accounts import AccountEntry
 from store.errors import Invalid
-from store.importers.format import Format, account_of
+from store.importers.format import account_of, of_columns
 from store.importers.imported import (
     Draft,
     ImportFile,
@@ -39,12 +39,10 @@ from store.importers.imported import (
     Options,
     identified,
     plain,
-    printable,
 )
 from store.importers.table import Row, Table
 from store.importers.values import (
     NUMBER,
-    Refused,
     built,
     day,
     earned,
@@ -56,6 +54,7 @@ from store.importers.values import (
 )
 from store.pnl import PRECISION
 from store.records import ExitReason, FillEntry, FillKind, Instrument, LegEntry, Text, TradeEntry
+from store.statements.refusing import Refused, printable
 from store.vocabulary import name_key
 
 SOURCE = "generic_csv"
@@ -411,4 +410,4 @@ def content(row: Row) -> tuple[str, ...]:
     return (row.text("closed_at"), row.text("exit_price"), *sorted(row.fields.values()))
 
 
-FORMAT = Format(SOURCE, NEEDED, parse)
+FORMAT = of_columns(SOURCE, NEEDED, parse)

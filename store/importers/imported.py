@@ -13,8 +13,7 @@ from store.derived import facts, leg_of
 from store.errors import Invalid
 from store.pnl import PRECISION
 from store.records import Mode, TradeEntry
-
-SHOWN = 80  # Letters of a refused value that are shown.
+from store.statements.refusing import Rejection
 
 
 @dataclass(frozen=True)
@@ -26,21 +25,6 @@ class Options:
     zone: str | None = None
     currency: str | None = None
     ticker: str | None = None
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A row that cannot be recorded. `row` counts the file's lines, the header being row 1;
-    `value` is made printable and cut to 80 letters."""
-
-    file: str
-    row: int
-    column: str
-    value: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}, row {self.row}, {self.column} '{self.value}': {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -167,9 +151,3 @@ def plain(value: Decimal | None) -> str:
         return ""
     with localcontext(prec=PRECISION):
         return f"{value.normalize() + 0:f}"
-
-
-def printable(text: str) -> str:
-    """Text that can do nothing to a terminal, cut to 80 letters."""
-    cut = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)

@@ -37,7 +37,7 @@ from zoneinfo import ZoneInfo
 
 from store.columns import MONEY_DIGITS, PRICE_DIGITS, rounded
 from store.errors import Invalid
-from store.importers.format import Format, account_of
+from store.importers.format import account_of, of_columns
 from store.importers.imported import (
     Draft,
     ImportFile,
@@ -47,9 +47,10 @@ from store.importers.imported import (
     plain,
 )
 from store.importers.table import Row, Table
-from store.importers.values import Refused, built, day, earned, local, needed_number, number
+from store.importers.values import built, day, earned, local, needed_number, number
 from store.pnl import PRECISION
 from store.records import ExitReason, FillEntry, FillKind, LegEntry, TradeEntry
+from store.statements.refusing import Refused
 
 SOURCE = "option_omega"
 ACCOUNT, CURRENCY, ZONE, TICKER = "Option Omega", "USD", "America/New_York", "SPX"
@@ -539,4 +540,4 @@ def content(row: Row) -> tuple[str, ...]:
     return tuple(row.text(column) for column in ("Date Closed", "Time Closed", "P/L"))
 
 
-FORMAT = Format(SOURCE, MARKS, parse)
+FORMAT = of_columns(SOURCE, MARKS, parse)

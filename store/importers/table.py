@@ -1,4 +1,4 @@
-"""A CSV file as rows of text: decoded, measured and cut, nothing interpreted."""
+"""A CSV file as rows of text, cut strictly: every row has the fields of the header."""
 
 import csv
 import io
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.errors import Invalid
-from store.importers.imported import Rejection, printable
+from store.statements.refusing import Rejection, printable
+from store.statements.source import Source
 
-LARGEST_FILE = 32 * 1024 * 1024
 MOST_ROWS = 100_000
 COLUMNS_SHOWN = 30
 
@@ -37,14 +37,15 @@ class Table:
     blank: int
 
 
-def load(path: Path) -> Table:
-    """The rows of a comma-separated file in UTF-8, with or without a byte order mark.
+def load(source: Source) -> Table:
+    """The rows of a comma-separated file whose first row is its header.
 
     Raises:
-        Invalid: it cannot be read as that, is beyond 32 MB or 100,000 rows, or its header
-            has a column twice or without a name.
+        Invalid: it is no such file, has more than 1,000,000 rows, or its header has a column
+            twice or without a name.
     """
-    records = cut(path, decoded(path))
+    path = source.path
+    records = cut(path, source.text)
     first = next(records, None)
     if first is None:
         raise Invalid(f"{path.name} is empty; a CSV file with a header row is accepted.")
@@ -63,32 +64,6 @@ def load(path: Path) -> Table:
         if len(rows) + len(rejected) > MOST_ROWS:
             raise Invalid(f"{path.name} has more than {MOST_ROWS:,} rows; split it.")
     return Table(path, header, tuple(rows), tuple(rejected), blank)
-
-
-def decoded(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise Invalid(f"{path.name} cannot be read: {error.strerror}.") from None
-    if len(content) > LARGEST_FILE:
-        raise Invalid(f"{path.name} is larger than {LARGEST_FILE >> 20} MB; split it.")
-    zero = content.find(b"\0")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        where, byte = row_of(content, error.start), content[error.start]
-        raise Invalid(
-            f"{path.name} is not UTF-8: row {where} has the byte 0x{byte:02x}."
-            " Save it as 'CSV UTF-8'."
-        ) from None
-    if zero >= 0:
-        raise Invalid(f"{path.name} has a NUL in row {row_of(content, zero)}; text is accepted.")
-    return text
-
-
-def row_of(content: bytes, offset: int) -> int:
-    return len(content[:offset].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
 
 
 def cut(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:

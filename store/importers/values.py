@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from store.errors import Invalid
-from store.importers.imported import Rejection, net_pnl, printable
+from store.importers.imported import net_pnl
 from store.importers.table import Row
 from store.records import TradeEntry
+from store.statements.refusing import Refused, printable
 
 Entry = TypeVar("Entry", bound=BaseModel)
 
@@ -21,17 +22,6 @@ MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,12})?)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
-
-
-class Refused(Exception):  # noqa: N818
-    """The row cannot be recorded."""
-
-    def __init__(self, column: str, value: str, reason: str) -> None:
-        super().__init__(reason)
-        self.column, self.value, self.reason = column, value, reason
-
-    def rejection(self, file: str, row: int) -> Rejection:
-        return Rejection(file, row, self.column, printable(self.value), self.reason)
 
 
 def number(row: Row, column: str) -> Decimal | None:

@@ -1,0 +1,157 @@
+"""A file as a format meets it: its text, its JSON, or its rows, nothing interpreted.
+
+Brokers put titles above the header, totals below the last row, and several tables into one
+file; so a row is found by what it holds, and short rows are filled up.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from store.errors import Invalid
+
+LARGEST_FILE = 32 * 1024 * 1024
+LONGEST_HEAD = 60  # Rows in which a header is looked for.
+BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+SEPARATORS = (",", ";", "\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`number` is the line its record begins on, as an editor shows it. Columns are found
+    whatever their case."""
+
+    number: int
+    fields: Sequence[str]
+    places: dict[str, int]
+
+    def text(self, *columns: str) -> str:
+        """What the first of `columns` that the table has holds, without spaces around it; ''
+        where there is none."""
+        for column in columns:
+            place = self.places.get(column.casefold())
+            if place is not None:
+                return self.fields[place].strip() if place < len(self.fields) else ""
+        return ""
+
+    def __bool__(self) -> bool:
+        return any(field.strip() for field in self.fields)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under one header. `rows` may be gone through again and again."""
+
+    header: tuple[str, ...]
+    rows: Sequence[Row]
+
+    def has(self, *columns: str) -> bool:
+        have = {column.casefold() for column in self.header}
+        return all(column.casefold() in have for column in columns)
+
+
+class Source:
+    """The file `path`, read once, at most 32 MB of it.
+
+    Raises:
+        Invalid: it cannot be read, is larger, or is no text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = _text(path)
+
+    @cached_property
+    def head(self) -> str:
+        """Its first letters, by which it is recognised."""
+        return self.text[:4096].lstrip()
+
+    @cached_property
+    def json(self) -> Any:
+        """The file as JSON, numbers exactly; None if it is none."""
+        if not self.head.startswith(("{", "[")):
+            return None
+        try:
+            return json.loads(self.text, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            return None
+
+    @cached_property
+    def records(self) -> list[tuple[int, list[str]]]:
+        """The rows of a separated file with the line each begins on.
+
+        Raises:
+            Invalid: it is no such file.
+        """
+        reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.separator)
+        found: list[tuple[int, list[str]]] = []
+        number = 1
+        try:
+            for fields in reader:
+                found.append((number, fields))
+                number = reader.line_num + 1
+        except csv.Error as error:
+            raise Invalid(f"{self.path.name}, row {number} is not CSV: {error}.") from None
+        return found
+
+    @cached_property
+    def separator(self) -> str:
+        """What separates fields: of comma, semicolon and tab the one that its first lines have
+        most of."""
+        head = "\n".join(self.text.split("\n", LONGEST_HEAD)[:LONGEST_HEAD])
+        return max(SEPARATORS, key=head.count)
+
+    def table(self, *marks: str) -> Table | None:
+        """The rows under the first header that has all of `marks`, to the file's end; None
+        where none of its first rows is one. Blank rows are left out."""
+        wanted = {mark.casefold() for mark in marks}
+        for index, (_, fields) in enumerate(self.records[:LONGEST_HEAD]):
+            if wanted <= {field.strip().casefold() for field in fields}:
+                return table_of(fields, self.records[index + 1 :])
+        return None
+
+
+def table_of(header: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]) -> Table:
+    """`records` under `header`; of columns with the same name the first is found."""
+    names = tuple(field.strip() for field in header)
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name.casefold(), place)
+    return Table(names, list(_filled(records, places)))
+
+
+def _filled(records: Iterable[tuple[int, Sequence[str]]], places: dict[str, int]) -> Iterator[Row]:
+    for number, fields in records:
+        row = Row(number, fields, places)
+        if row:
+            yield row
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise Invalid(f"{path.name} cannot be read: {error.strerror}.") from None
+    if len(content) > LARGEST_FILE:
+        raise Invalid(f"{path.name} is larger than {LARGEST_FILE >> 20} MB; split it.")
+    try:
+        text = content.decode(BYTE_ORDER_MARKS.get(content[:2], "utf-8-sig"))
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        raise Invalid(
+            f"{path.name} is not UTF-8: row {row} has the byte 0x{content[error.start]:02x}."
+            " Save it as 'CSV UTF-8'."
+        ) from None
+    if (zero := text.find("\0")) >= 0:
+        row = text[:zero].count("\n") + 1
+        raise Invalid(f"{path.name} has a NUL in row {row}; text is accepted.")
+    if not text.strip():
+        raise Invalid(f"{path.name} is empty.")
+    return text
