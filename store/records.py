@@ -59,7 +59,8 @@ def _written_out(value: Any) -> Any:
 def _kept(digits: int) -> AfterValidator:
     def keep(value: Decimal) -> Decimal:
         largest = Decimal(LARGEST).scaleb(-digits)
-        if not value.is_finite() or abs(value) > largest:
+        # abs() would round to what the context has room for, or overflow.
+        if not value.is_finite() or value.copy_abs() > largest:
             raise ValueError(f"a number up to {largest:.0f} is needed")
         return rounded(value, digits)
 

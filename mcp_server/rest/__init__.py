@@ -39,6 +39,7 @@ def api(door: Door) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         # Its records would repeat what is refused, secrets too.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},

@@ -22,6 +22,7 @@ STATUS: dict[type[StoreError], int] = {
 SECRET = (f"{API}/settings", f"{API}/connections")  # What is said there is never repeated.
 WAYS_TO_CLOSE = ("fills", "expiry", "settlement", "delivery")
 ERRORS_MAX = 20
+READ_MAX = 100  # 10,000 snapshots may be wrong in 30,000 places.
 
 
 class FieldError(BaseModel):
@@ -114,7 +115,7 @@ def of_store(error: Exception) -> Response:
 def of_schema(problems: Sequence[Mapping[str, Any]], *, repeat: bool) -> Response:
     """What FastAPI says of a request, one sentence for each field."""
     said: dict[str, str] = {}
-    for one in problems:
+    for one in problems[:READ_MAX]:
         if one["type"] == "none_required":
             continue  # What may be left out may be null to pydantic, which a form has not.
         field = ".".join(place(one["loc"]))
