@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, localcontext
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from store import pnl, structures
@@ -69,6 +69,8 @@ def leg_of(number: int, entry: LegEntry) -> Leg:
         raise Invalid(f"{named} needs option_type, strike and expiry.")
     if entry.instrument != "option" and option != (None, None):
         raise Invalid(f"{named} has option_type or strike; only an option has.")
+    if entry.delivered and entry.instrument != "equity":
+        raise Invalid(f"{named} is delivered; only shares are.")
     multiplier = entry.multiplier or STANDARD_MULTIPLIER.get(entry.instrument)
     if multiplier is None:
         raise Invalid(f"{named} needs its multiplier (currency per point); it is never guessed.")
@@ -83,6 +85,7 @@ def leg_of(number: int, entry: LegEntry) -> Leg:
         strike=entry.strike,
         expiry=entry.expiry,
         symbol=entry.symbol,
+        delivered=entry.delivered,
     )
 
 
@@ -141,6 +144,20 @@ def trade_result(legs: Sequence[Leg]) -> pnl.Result:
     return pnl.result(entered, list(positions.values()), fees)
 
 
+class Shape(NamedTuple):
+    """What a trade is called, and which way it leans; None: as its legs say."""
+
+    structure: str | None
+    direction: str | None
+
+
+def shape_of(legs: Sequence[Leg]) -> Shape:
+    """What the legs that were entered are called and how they lean."""
+    entered = [leg for leg in legs if not leg.delivered]
+    shape = held(entered, positions_of(entered))
+    return Shape(structures.name(shape), structures.direction(shape))
+
+
 def facts(
     legs: Sequence[Leg],
     *,
@@ -152,8 +169,10 @@ def facts(
     exit_reason: str | None,
 ) -> dict[str, Any]:
     """Every derived column of `trades`; those of the end are None while it is open."""
-    trade = trade_result(legs)
     entered = [leg for leg in legs if not leg.delivered]
+    if not entered:
+        raise Invalid("Every leg is delivered; the option that delivered them is missing.")
+    trade = trade_result(legs)
     shape = held(entered, positions_of(entered))
     risk = _risk(trade, stop_loss, shape)
     derived = {

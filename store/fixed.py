@@ -6,7 +6,7 @@ nevertheless, `verify` finds by working out these hashes again.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -125,6 +125,19 @@ def row_hash(row: Row | None) -> str:
     if row is None:
         raise LookupError("what a command has just written is not there")
     return content_hash(_said(row))
+
+
+def rows_hash(rows: Sequence[Row]) -> str:
+    """Of several rows, in their order."""
+    return content_hash([row_hash(row) for row in rows])
+
+
+def batch_hash(trades: Sequence[WholeTrade], still_open: Container[int]) -> str:
+    """Of trades that one command recorded: of those that were left open, of what was known at
+    entry."""
+    return content_hash(
+        [trade.entry_hash if trade.row["number"] in still_open else trade.hash for trade in trades]
+    )
 
 
 def state_hash(

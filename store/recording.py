@@ -5,7 +5,7 @@ under the same `key`, and on the audit record. A trade closes, and is locked, wh
 leg is flat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, get_args
@@ -23,6 +23,7 @@ from store.columns import MONEY_DIGITS
 from store.database import user_of
 from store.derived import (
     Leg,
+    Shape,
     as_fill,
     check_fill,
     check_size,
@@ -30,6 +31,7 @@ from store.derived import (
     leg_of,
     plain,
     positions_of,
+    shape_of,
     trade_result,
 )
 from store.errors import Conflict, Invalid, NotFound
@@ -44,19 +46,17 @@ from store.records import (
     Ending,
     ExitReason,
     FillEntry,
+    LegEntry,
     SnapshotEntry,
     Text,
     TradeEntry,
     storable,
 )
+from store.rows import condition_rows, external_ids, fill_rows, leg_rows, trade_row, worked_out
 from store.vocabulary import name_key
 
 LEGS_MAX = 8
 EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)
-SAID = (
-    "ticker", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
-    "theta", "vega", "iv", "stop_order_id", "target_order_id", "source",
-)  # fmt: skip
 
 
 async def open_trade(
@@ -75,7 +75,7 @@ async def open_trade(
     account = await require_account(session, entry.account)
     number = command.next_trade()
     derived = await write_trade(session, command, account, entry, number)
-    await end_trade(session, number, _external(entry) | derived)
+    await end_trade(session, number, external_ids(entry) | derived)
     return await _finish(session, command, Recorded(number, derived["status"]), opening=True)
 
 
@@ -150,6 +150,49 @@ async def close_trade(
     status = await _continue(session, trade, legs, fills, exit_reason)
     if status == "open" and not isinstance(how, ByDelivery):
         raise Invalid(f"Trade {number} would stay open: the fills do not flatten every leg.")
+    return await _finish(session, command, Recorded(number, status))
+
+
+async def extend_trade(
+    session: AsyncSession,
+    number: int,
+    fills: Mapping[int, Sequence[FillEntry]],
+    legs: Sequence[LegEntry] = (),
+    *,
+    key: str | None = None,
+    author: str = OWNER,
+) -> Recorded:
+    """Add `fills` by leg number, and new `legs` with theirs, to an open trade at once; it
+    closes when all are flat.
+
+    Raises:
+        Conflict: the trade is locked.
+        Invalid: a fill goes through zero, or the legs do not make a trade.
+    """
+    content = {"number": number, "fills": fills, "legs": list(legs)}
+    command = await begin(session, "extend_trade", content, key=key, author=author)
+    if command.replay:
+        return command.replay
+    trade, there = await open_trade_of(session, number)
+    if len(there) + len(legs) > LEGS_MAX:
+        raise Invalid(f"Trade {number} would have more than {LEGS_MAX} legs.")
+    added = [leg_of(place, leg) for place, leg in enumerate(legs, start=len(there) + 1)]
+    await _insert_legs(session, number, added)
+    await _insert_fills(session, number, added, {})
+    for leg_number, given in fills.items():
+        leg = _leg(there, number, leg_number)
+        for fill in given:
+            check_fill(f"Leg {leg_number} ({leg.instrument})", leg.instrument, fill)
+    more = {leg: list(given) for leg, given in fills.items()}
+    # What the legs so far were called by themselves is not what they are with others.
+    own = shape_of(there)
+    named = Shape(
+        *(
+            None if said == derived else said
+            for said, derived in zip((trade.structure, trade.direction), own, strict=True)
+        )
+    )
+    status = await _continue(session, trade, [*there, *added], more, None, named)
     return await _finish(session, command, Recorded(number, status))
 
 
@@ -244,30 +287,10 @@ async def write_trade(
     External ids are left to `end_trade`: until then they may belong to a trade that this
     one corrects.
     """
-    legs = [leg_of(index, leg) for index, leg in enumerate(entry.legs, start=1)]
-    derived = facts(
-        legs,
-        zone=account.zone,
-        tolerance=account.tolerance,
-        stop_loss=entry.stop_loss,
-        direction=entry.direction,
-        structure=entry.structure and name_key(entry.structure).replace(" ", "_"),
-        exit_reason=entry.exit_reason,
-    )
-    now_open = {name: value for name, value in derived.items() if name not in _at_end_only(derived)}
-    await session.execute(
-        insert(Trade).values(
-            user_id=user_of(session),
-            number=number,
-            account_id=account.account_id,
-            mode=account.mode,
-            currency=account.currency,
-            strategy=await _strategy(session, entry.strategy),
-            recorded_at=command.made_at,
-            **{name: getattr(entry, name) for name in SAID},
-            **(now_open | {"status": "open"}),
-        )
-    )
+    legs, derived = worked_out(entry, account)
+    strategy = await known_strategy(session, entry.strategy)
+    row = trade_row(command, account, entry, number, strategy, derived)
+    await session.execute(insert(Trade).values(row))
     await _insert_legs(session, number, legs)
     await _insert_fills(session, number, legs, {})
     await _insert_conditions(session, number, entry)
@@ -341,17 +364,7 @@ async def _finish(
     return await finish(session, command, recorded, state=state)
 
 
-def _at_end_only(derived: dict[str, Any]) -> set[str]:
-    """Names of the columns that only a closed trade has."""
-    first = list(derived).index("status")
-    return set(list(derived)[first:])
-
-
-def _external(entry: TradeEntry) -> dict[str, Any]:
-    return {"external_id": entry.external_id, "broker_order_id": entry.broker_order_id}
-
-
-async def _strategy(session: AsyncSession, name: str | None) -> str | None:
+async def known_strategy(session: AsyncSession, name: str | None) -> str | None:
     """The strategy as it was first written; a new one is remembered as it is."""
     if name is None:
         return None
@@ -365,41 +378,15 @@ async def _strategy(session: AsyncSession, name: str | None) -> str | None:
 
 
 async def _insert_legs(session: AsyncSession, number: int, legs: Sequence[Leg]) -> None:
-    rows = [
-        {
-            "user_id": user_of(session),
-            "trade_number": number,
-            "leg_number": leg.number,
-            "instrument": leg.instrument,
-            "symbol": leg.symbol,
-            "option_type": leg.option_type,
-            "strike": leg.strike,
-            "expiry": leg.expiry,
-            "multiplier": leg.multiplier,
-            "delivered": int(leg.delivered),
-        }
-        for leg in legs
-    ]
-    if rows:
-        await session.execute(insert(LegRow), rows)
+    if legs:
+        await session.execute(insert(LegRow), leg_rows(user_of(session), number, legs))
 
 
 async def _insert_fills(
     session: AsyncSession, number: int, legs: Sequence[Leg], there: dict[int, int]
 ) -> None:
     """Insert the fills of `legs` but for the first ones, as many by leg as are `there`."""
-    rows = [
-        {
-            "user_id": user_of(session),
-            "trade_number": number,
-            "leg_number": leg.number,
-            "fill_number": index,
-            **fill.model_dump(),
-        }
-        for leg in legs
-        for index, fill in enumerate(leg.fills, start=1)
-        if index > there.get(leg.number, 0)
-    ]
+    rows = fill_rows(user_of(session), number, legs, there)
     if not rows:
         return
     try:
@@ -411,21 +398,7 @@ async def _insert_fills(
 
 
 async def _insert_conditions(session: AsyncSession, number: int, entry: TradeEntry) -> None:
-    named: dict[str, Decimal | str] = {}
-    for name, value in entry.conditions.items():
-        if named.setdefault(name_key(name), value) is not value:
-            raise Invalid(f"The condition {name_key(name)} is said twice.")
-    rows = [
-        {
-            "user_id": user_of(session),
-            "trade_number": number,
-            "name": name,
-            "word": None if isinstance(value, Decimal) else value,
-            "number": value if isinstance(value, Decimal) else None,
-        }
-        for name, value in named.items()
-    ]
-    if rows:
+    if rows := condition_rows(user_of(session), number, entry):
         await session.execute(insert(Condition), rows)
 
 
@@ -475,8 +448,14 @@ async def _continue(
     legs: Sequence[Leg],
     fills: dict[int, list[FillEntry]],
     exit_reason: str | None,
+    named: Shape | None = None,
 ) -> str:
-    """Add `fills` by leg number and set what follows from them; gives the new status."""
+    """Add `fills` by leg number and set what follows from them; gives the new status.
+
+    The trade keeps its structure and direction unless others are `named`, None being those
+    that follow from its legs.
+    """
+    named = named or Shape(trade.structure, trade.direction)
     if exit_reason is not None and exit_reason not in EXIT_REASONS:
         raise Invalid(f"No exit reason of this name. Known: {', '.join(EXIT_REASONS)}.")
     account = await session.get_one(Account, (trade.user_id, trade.account_id))
@@ -486,8 +465,8 @@ async def _continue(
         zone=account.zone,
         tolerance=account.tolerance,
         stop_loss=trade.stop_loss,
-        direction=trade.direction,
-        structure=trade.structure,
+        direction=named.direction,
+        structure=named.structure,
         exit_reason=exit_reason,
     )
     await _insert_fills(session, trade.number, grown, {leg.number: len(leg.fills) for leg in legs})

@@ -22,6 +22,8 @@ from pydantic import (
 from store.columns import LARGEST, MONEY_DIGITS, PRICE_DIGITS, rounded
 from store.vocabulary import visible
 
+FILLS_MAX = 10_000  # Of one leg.
+
 Mode = Literal["paper", "live"]
 Direction = Literal["bullish", "bearish", "neutral"]
 Instrument = Literal["equity", "option", "future", "crypto"]
@@ -152,15 +154,18 @@ class FillEntry(Said):
 
 class LegEntry(Said):
     """One instrument of a trade. `multiplier` is stored, never guessed: 100 for a standard
-    option, 1 for a share or a coin; a future must say its own."""
+    option, 1 for a share or a coin; a future must say its own. `delivered` are shares that
+    came by assignment or exercise of another leg: they are no part of the entry."""
 
     instrument: Instrument
-    fills: tuple[FillEntry, ...] = Field(min_length=1, max_length=1000)
+    fills: tuple[FillEntry, ...] = Field(min_length=1, max_length=FILLS_MAX)
     option_type: OptionType | None = None
     strike: Positive | None = None
     expiry: Day | None = None
     multiplier: Positive | None = None
     symbol: Name | None = None
+    # Left out where it is false: hashes of what was recorded before it existed stay.
+    delivered: bool = Field(default=False, exclude_if=lambda delivered: not delivered)
 
 
 class TradeEntry(Said):

@@ -23,12 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.audit import FIRST, entry_hash
 from store.columns import MONEY_DIGITS, rounded
 from store.database import Store, user_of
-from store.fixed import Row, WholeTrade, notes_of, row_hash, state_hash, whole_trades
+from store.fixed import Row, WholeTrade, batch_hash, notes_of, row_hash, state_hash, whole_trades
 from store.guards import wrong_guard
 from store.models import Account, AuditEntry, Correction, Trade, User
 from store.pnl import PRECISION
 from store.users import require_user
-from store.verifying_content import Made, Wrong, check_content
+from store.verifying_content import Made, Wrong, check_content, check_executions
 
 # The command that made a correction, and the number of the trade that it left.
 Explained: TypeAlias = tuple[str, int]
@@ -61,6 +61,28 @@ class Verified:
 
 
 @dataclass
+class _Batch:
+    """The trades that one command recorded; their hashes come together as they are seen."""
+
+    entry: AuditEntry
+    first: int
+    last: int
+    still_open: frozenset[int]
+    trades: list[WholeTrade] = field(default_factory=list)
+
+    def add(self, trade: WholeTrade) -> None:
+        self.trades.append(trade)
+        if trade.row["number"] < self.last:
+            return
+        if self.entry.state_hash != batch_hash(self.trades, self.still_open):
+            raise Wrong(
+                f"one of the trades {self.first} to {self.last} is not what audit entry"
+                f" {self.entry.entry_number} ({self.entry.command}) locked"
+            )
+        self.trades.clear()
+
+
+@dataclass
 class _Claims:
     """What the audit entries say: which fixed the state of a trade, which wrote a note, and
     how far their commands counted."""
@@ -74,6 +96,9 @@ class _Claims:
     tier: str | None = None
     flipped: set[int] = field(default_factory=set)  # Trades that a fill through zero opened.
     made: Made = field(default_factory=Made)
+    batches: list["_Batch"] = field(default_factory=list)
+    # By audit entry, of the executions that it kept.
+    kept: dict[int, AuditEntry] = field(default_factory=dict)
     _noted: Counter[int] = field(default_factory=Counter)
 
     def add(self, entry: AuditEntry) -> None:
@@ -84,8 +109,14 @@ class _Claims:
         self.tier = result.get("tier", self.tier)
         self.last_account = account or self.last_account
         self.made.add(entry, account, result.get("token"))
+        first = result.get("first")
         if self.ledger_version is not None:
-            self.ledger_version += number is not None or account is not None
+            self.ledger_version += any(one is not None for one in (number, account, first))
+        if "executions" in result:
+            self.kept[entry.entry_number] = entry
+        if first is not None:
+            self.batches.append(_Batch(entry, first, result["last"], frozenset(result["open"])))
+            self.last_trade = max(self.last_trade, result["last"])
         if number is None:
             return
         if rest := result.get("next_number"):
@@ -96,6 +127,13 @@ class _Claims:
             self.notes[number, self._noted[number]] = entry
         elif result["status"] != "open" or entry.command in (*EXPLAINING, "open_trade"):
             self.states.setdefault(number, []).append((entry, result))
+
+    def batch_of(self, number: int) -> _Batch | None:
+        """The batch in which trade `number` was recorded; trades are asked for in their order."""
+        while self.batches and self.batches[0].last < number:
+            self.batches.pop(0)
+        inside = self.batches and self.batches[0].first <= number
+        return self.batches[0] if inside else None
 
 
 async def verify_database(store: Store) -> str | None:
@@ -133,6 +171,7 @@ async def _verify(
     claims = await _chain(session, found, user, expected)
     await _check_counters(session, user, claims)
     await check_content(session, claims.made)
+    await check_executions(session, claims.kept)
     corrections = await _corrections(session, claims)
     ended = {
         row["number"]: "superseded" if row["replacement"] else "void"
@@ -222,7 +261,10 @@ def _check_trade(
 ) -> None:
     number, status = trade.row["number"], trade.row["status"]
     claimed = claims.states.get(number, [])
-    locked = any(result["status"] != "open" for _, result in claimed)
+    batch = claims.batch_of(number)
+    locked = any(result["status"] != "open" for _, result in claimed) or (
+        batch is not None and number not in batch.still_open
+    )
     expected = ended or ("closed" if locked else "open")
     if status != expected:
         raise Wrong(f"trade {number} is {status}, by the record it is {expected}")
@@ -230,6 +272,8 @@ def _check_trade(
         raise Wrong(f"trade {number} began with a fill through zero, and more is said of its entry")
     for entry, result in claimed:
         _check_state(trade, entry, result, corrections)
+    if batch is not None:
+        batch.add(trade)
     if status in ("closed", "superseded") or trade.row["net_pnl"] is not None:
         _check_cash(trade)
 

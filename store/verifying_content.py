@@ -4,6 +4,7 @@ An entry keeps a hash of its command's arguments; what came of them is still the
 hash can be worked out again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import AccountEntry, list_accounts
 from store.database import user_of
-from store.fixed import content_hash
-from store.models import ApiToken, AuditEntry, Request
+from store.executions import KEEPING, rows_of_entry
+from store.fixed import content_hash, rows_hash
+from store.models import ApiToken, AuditEntry, Execution, Request
 from store.tokens import list_tokens, token_content
 
 
@@ -46,6 +48,37 @@ async def check_content(session: AsyncSession, made: Made) -> None:
     await _check_accounts(session, made)
     await _check_tokens(session, made)
     await _check_keys(session)
+
+
+async def check_executions(session: AsyncSession, kept: Mapping[int, AuditEntry]) -> None:
+    """
+    Raises:
+        Wrong: executions are not what the entries of the audit kept, or are on no record.
+    """
+    for number, entry in kept.items():
+        try:
+            rows = await rows_of_entry(session, number)
+        except ValueError:
+            raise Wrong(
+                f"a value of the executions of audit entry {number} cannot be read"
+            ) from None
+        if rows_hash(rows) != entry.state_hash:
+            raise Wrong(f"the executions are not what audit entry {number} kept")
+    planted = await session.scalar(
+        select(Execution.execution_id)
+        .outerjoin(
+            AuditEntry,
+            and_(
+                AuditEntry.user_id == Execution.user_id,
+                AuditEntry.entry_number == Execution.audit_entry,
+                AuditEntry.command == KEEPING,
+            ),
+        )
+        .where(Execution.user_id == user_of(session), AuditEntry.user_id.is_(None))
+        .limit(1)
+    )
+    if planted is not None:
+        raise Wrong("an execution is on no record")
 
 
 async def _check_accounts(session: AsyncSession, made: Made) -> None:

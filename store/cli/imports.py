@@ -13,8 +13,9 @@ from rich.progress import Progress
 
 from store.cli.terminal import as_json_option, run, say, say_json
 from store.database import Store
-from store.importers import ImportFile, Rejection, formats, read
-from store.importing import ImportResult, RowsRefused, import_file
+from store.importers import ImportFile, Rejection, Statement, formats, read
+from store.importing import ImportResult, RowsRefused, StatementResult, import_file
+from store.importing.preview import StatementPreview, preview
 from store.records import Mode
 
 LONG_FILE = 200  # Rows from which waiting is worth a progress bar.
@@ -33,7 +34,7 @@ LONG_FILE = 200  # Rows from which waiting is worth a progress bar.
     type=click.Choice(list(formats())),
     help="The file's format; recognised unless said.",
 )
-@click.option("--preview", is_flag=True, help="Only say what would be imported.")
+@click.option("--preview", "only_preview", is_flag=True, help="Only say what is in the file.")
 @click.option("--take-good", is_flag=True, help="Record good rows though others are refused.")
 @as_json_option
 def import_(
@@ -44,7 +45,7 @@ def import_(
     currency: str | None,
     ticker: str | None,
     format_: str | None,
-    preview: bool,
+    only_preview: bool,
     take_good: bool,
     as_json: bool,
 ) -> None:
@@ -58,23 +59,30 @@ def import_(
         currency=currency,
         ticker=ticker,
     )
-    if preview:
-        say_json(as_dict(found)) if as_json else say_preview(found)
+    if only_preview:
+        say_preview(found, as_json=as_json)
         return
     try:
-        result = run(lambda store: imported(store, found, take_good=take_good))
+        if isinstance(found, Statement):
+            result = run(lambda store: imported_statement(store, found, take_good=take_good))
+            if as_json:
+                say_json(statement_as_dict(found) | result_as_dict(result))
+            else:
+                say_statement_result(found, result)
+        else:
+            trades = run(lambda store: imported(store, found, take_good=take_good))
+            if as_json:
+                say_json(as_dict(found) | trades_as_dict(trades))
+            else:
+                say_result(found, trades)
     except RowsRefused as error:
         if as_json:
             say_json({"recorded": 0, "rejected": rejections(error.rejected)})
         raise
-    if as_json:
-        say_json(as_dict(found) | result_as_dict(result))
-    else:
-        say_result(found, result)
 
 
 async def imported(store: Store, file: ImportFile, *, take_good: bool) -> ImportResult:
-    with progress_of(file) as progress:
+    with progress_of(len(file.trades)) as progress:
         # Every trade of a file has a key, so that a broken connection may be made good.
         return await store.record(
             lambda session: import_file(session, file, take_good=take_good, progress=progress),
@@ -82,19 +90,42 @@ async def imported(store: Store, file: ImportFile, *, take_good: bool) -> Import
         )
 
 
+async def imported_statement(
+    store: Store, statement: Statement, *, take_good: bool
+) -> StatementResult:
+    with progress_of(len(statement.executions)) as progress:
+        # Executions are kept once, so that a broken connection may be made good.
+        return await store.record(
+            lambda session: import_file(session, statement, take_good=take_good, progress=progress),
+            keyed=True,
+        )
+
+
 @contextmanager
-def progress_of(file: ImportFile) -> Iterator[Callable[[int, int], None] | None]:
+def progress_of(rows: int) -> Iterator[Callable[[int, int], None] | None]:
     """A bar on stderr, for someone who watches a long file."""
-    if len(file.trades) < LONG_FILE or not sys.stderr.isatty():
+    if rows < LONG_FILE or not sys.stderr.isatty():
         yield None
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Recording", total=len(file.trades))
+        task = bar.add_task("Recording", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def say_preview(file: ImportFile) -> None:
-    say_file(file)
+def say_preview(found: ImportFile | Statement, *, as_json: bool) -> None:
+    if isinstance(found, Statement):
+        seen = preview(found)
+        if as_json:
+            say_json(statement_as_dict(found) | preview_as_dict(seen))
+            return
+        say_statement(found, seen.rejected)
+        say(f"  trades    {seen.trades}, of which {seen.open} are open at its end")
+        say_unopened(seen.unopened)
+    elif as_json:
+        say_json(as_dict(found))
+        return
+    else:
+        say_file(found)
     say("Nothing was recorded: this is a preview.")
 
 
@@ -107,12 +138,36 @@ def say_file(file: ImportFile) -> None:
     for account in file.accounts:
         say(f"  account   {account.name} ({account.mode}, {account.currency}, {account.zone})")
     say(f"  net P&L   {amount(file.file_net_pnl)}{said_rounding(file.rounding)}")
+    say_about(file)
+    for rejection in file.rejected:
+        say(f"  refused   {rejection}")
+
+
+def say_statement(statement: Statement, rejected: tuple[Rejection, ...]) -> None:
+    say(
+        f"{statement.path.name}: {statement.format}, {len(statement.executions)} executions,"
+        f" {len(rejected)} rows refused"
+    )
+    for account in statement.accounts.values():
+        say(f"  account   {account.name} ({account.mode}, {account.currency}, {account.zone})")
+    say_about(statement)
+    for rejection in rejected:
+        say(f"  refused   {rejection}")
+
+
+def say_about(file: ImportFile | Statement) -> None:
     for assumption in file.assumed:
         say(f"  assumed   {assumption}")
     for name, count in file.ignored.items():
         say(f"  ignored   {name}: {count}")
-    for rejection in file.rejected:
-        say(f"  refused   {rejection}")
+
+
+def say_unopened(unopened: Any) -> None:
+    for one in unopened:
+        say(
+            f"  unopened  {one.ticker}: {one.executions} executions close what was opened before"
+            f" the first file; they moved {amount(one.cash)}"
+        )
 
 
 def say_result(file: ImportFile, result: ImportResult) -> None:
@@ -120,6 +175,32 @@ def say_result(file: ImportFile, result: ImportResult) -> None:
     say(
         f"Recorded {result.recorded} trades, {result.already_there} were already there."
         f" Their net P&L in the store is {amount(result.stored_net_pnl)}."
+    )
+
+
+def say_statement_result(statement: Statement, result: StatementResult) -> None:
+    """The reconciliation: every execution and every amount of the file, and where it is."""
+    say_statement(statement, result.rejected)
+    say_unopened(result.unopened)
+    say(f"  cash      {amount(result.cash)} by the file's prices and fees")
+    say(
+        f"            {amount(result.in_trades)} in the store's trades (fees {amount(result.fees)})"
+    )
+    if result.by_hand:
+        say(f"            {amount(result.by_hand)} in trades that were corrected by hand")
+    if result.stated != result.worked_out:
+        say(
+            f"            its own amounts come to {amount(result.stated)}, prices and fees to"
+            f" {amount(result.worked_out)}: fractions of cents"
+        )
+    if result.rounding:
+        say(f"            rounding to the digits kept: {result.rounding:f}")
+    for kind, moved in result.other_cash.items():
+        say(f"  not dealt {kind}: {amount(moved)}")
+    say(
+        f"{result.new} of {result.executions} executions are new: {result.recorded} trades"
+        f" recorded, {result.extended} extended, {result.restated} restated."
+        f" {result.there} trades stand, {result.left_open} of them open."
     )
 
 
@@ -148,12 +229,60 @@ def as_dict(file: ImportFile) -> dict[str, Any]:
     }
 
 
-def result_as_dict(result: ImportResult) -> dict[str, Any]:
+def trades_as_dict(result: ImportResult) -> dict[str, Any]:
     return {
         "recorded": result.recorded,
         "already_there": result.already_there,
         "stored_net_pnl": f"{result.stored_net_pnl:f}",
     }
+
+
+def statement_as_dict(statement: Statement) -> dict[str, Any]:
+    return {
+        "file": str(statement.path),
+        "format": statement.format,
+        "accounts": [account.model_dump(mode="json") for account in statement.accounts.values()],
+        "executions": len(statement.executions),
+        "assumed": list(statement.assumed),
+        "ignored": dict(statement.ignored),
+        "rejected": rejections(statement.rejected),
+    }
+
+
+def preview_as_dict(seen: StatementPreview) -> dict[str, Any]:
+    return {
+        "trades": seen.trades,
+        "open": seen.open,
+        "unopened": unopened_as_dicts(seen.unopened),
+        "rejected": rejections(seen.rejected),
+    }
+
+
+def result_as_dict(result: StatementResult) -> dict[str, Any]:
+    return {
+        "new": result.new,
+        "recorded": result.recorded,
+        "extended": result.extended,
+        "restated": result.restated,
+        "trades": result.there,
+        "open": result.left_open,
+        "cash": f"{result.cash:f}",
+        "in_trades": f"{result.in_trades:f}",
+        "by_hand": f"{result.by_hand:f}",
+        "fees": f"{result.fees:f}",
+        "stated": f"{result.stated:f}",
+        "rounding": f"{result.rounding:f}",
+        "other_cash": {kind: f"{moved:f}" for kind, moved in result.other_cash.items()},
+        "unopened": unopened_as_dicts(result.unopened),
+        "rejected": rejections(result.rejected),
+    }
+
+
+def unopened_as_dicts(unopened: Any) -> list[dict[str, Any]]:
+    return [
+        {"ticker": one.ticker, "executions": one.executions, "cash": f"{one.cash:f}"}
+        for one in unopened
+    ]
 
 
 def rejections(rejected: tuple[Rejection, ...]) -> list[dict[str, Any]]:

@@ -4,18 +4,19 @@ Reading is pure: it opens no database. To add a format, add a module with a `FOR
 nothing here changes.
 """
 
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 from store.errors import Invalid
-from store.importers.format import Format
+from store.importers.format import Format, account_of
 from store.importers.imported import ImportFile, ImportTrade, Options
 from store.importers.table import columns_shown, cut
 from store.records import Mode
 from store.statements.execution import Statement
-from store.statements.refusing import Rejection
+from store.statements.refusing import Rejection, printable
 from store.statements.source import Source
 
 __all__ = [
@@ -52,7 +53,39 @@ def read(
     """
     source = Source(Path(path))
     options = Options(account=account, mode=mode, zone=zone, currency=currency, ticker=ticker)
-    return chosen(source, format).parse(source, options)
+    found = chosen(source, format).parse(source, options)
+    return booked(found, options) if isinstance(found, Statement) else found
+
+
+def booked(statement: Statement, options: Options) -> Statement:
+    """`statement` with the accounts to which its executions go.
+
+    The user's name for the account stands where the file has one account only; several have
+    the broker's name and number each.
+    """
+    numbers = {one.account for one in statement.executions} or {None}
+    if options.account is not None and len(numbers) > 1:
+        listed = ", ".join(printable(str(number)) for number in sorted(map(str, numbers)))
+        raise Invalid(
+            f"{statement.path.name} has several accounts ({listed}), which go to one each;"
+            " leave --account out."
+        )
+
+    def name(number: str | None) -> str:
+        known = f"{statement.broker} {number}" if number else statement.broker
+        return options.account or known
+
+    entries = {
+        number: account_of(
+            name=name(number),
+            mode=statement.mode or options.mode or "live",
+            broker=statement.broker,
+            currency=statement.currency or options.currency,
+            zone=statement.zone,
+        )
+        for number in numbers
+    }
+    return replace(statement, accounts=entries)
 
 
 def chosen(source: Source, name: str | None) -> Format:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from store.accounts import AccountEntry
+from store.derived import STANDARD_MULTIPLIER
 from store.records import FillKind, Mode, OptionType, Side
 from store.records import Instrument as InstrumentKind
 from store.statements.refusing import Rejection
@@ -27,6 +29,11 @@ class Instrument:
     expiry: date | None = None
     multiplier: Decimal | None = None
     symbol: str | None = None
+
+    @property
+    def unit(self) -> Decimal:
+        """Currency per point of price; 1 where nobody knows."""
+        return self.multiplier or STANDARD_MULTIPLIER.get(self.kind, Decimal(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,8 @@ class Statement:
     of it, where the file has one. `currency` is the one the file or its format states, `zone`
     the market's, by whose clock days are cut. `ignored` counts by a plain word what was
     skipped on purpose (cancelled orders, transfers of shares), `assumed` says in words what
-    the file leaves open.
+    the file leaves open. `accounts` are where executions go, by the broker's number of the
+    account; reading fills them in, not the format.
     """
 
     path: Path
@@ -105,5 +113,6 @@ class Statement:
     currency: str | None = None
     zone: str = "America/New_York"
     mode: Mode | None = None
+    accounts: Mapping[str | None, AccountEntry] = field(default_factory=dict)
     ignored: Mapping[str, int] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""A file's trades into the ledger: all of them or none, and each only once."""
+"""A file of trades into the ledger: all of them or none, and each only once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from typing import TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.accounts import AccountEntry, find_account, put_account, require_account
+from store.accounts import require_account
 from store.audit import Recorded
 from store.database import user_of
 from store.errors import Conflict, Invalid
 from store.importers.imported import ImportFile, ImportTrade, stated
+from store.importing.ready import AUTHOR, RowsRefused, ready
 from store.models import Fill, Request, Trade
 from store.pnl import PRECISION
 from store.recording import add_note, close_trade, open_trade
@@ -22,8 +23,6 @@ from store.records import ByFills, FillEntry, LegEntry, TradeEntry
 from store.statements.refusing import Rejection
 from store.vocabulary import name_key
 
-AUTHOR = "import"
-REJECTIONS_SHOWN = 20
 ASKED_AT_ONCE = 500  # Trades in one statement.
 
 Value = TypeVar("Value")
@@ -46,22 +45,7 @@ class ImportResult:
     rounding: Decimal
 
 
-class RowsRefused(Invalid):
-    """Some rows cannot be recorded, so none was."""
-
-    def __init__(self, file: ImportFile, rejected: Sequence[Rejection]) -> None:
-        self.rejected = tuple(rejected)
-        listed = [str(one) for one in rejected[:REJECTIONS_SHOWN]]
-        if len(rejected) > REJECTIONS_SHOWN:
-            listed.append(f"and {len(rejected) - REJECTIONS_SHOWN} more rows")
-        rows = len(file.trades) + len(file.rejected)
-        super().__init__(
-            f"{len(rejected)} of {rows} rows of {file.path.name} are refused, so none was recorded"
-            " (--take-good records the others):\n" + "\n".join(listed)
-        )
-
-
-async def import_file(
+async def import_trades(
     session: AsyncSession,
     file: ImportFile,
     *,
@@ -80,9 +64,10 @@ async def import_file(
             before with other content.
     """
     if file.rejected and not take_good:
-        raise RowsRefused(file, file.rejected)
+        rows = len(file.trades) + len(file.rejected)
+        raise RowsRefused(file.path.name, rows, file.rejected)
     for account in file.accounts:
-        await ready(session, account, file)
+        await ready(session, account, file.path.name, file.currency)
     # Oldest first, whatever the file's order: numbers then rise with time.
     trades = sorted(file.trades, key=opened_at)
     keys = [request_key(file.format, trade) for trade in trades]
@@ -110,24 +95,6 @@ async def import_file(
 
 def opened_at(trade: ImportTrade) -> datetime:
     return min(fill.filled_at for leg in trade.entry.legs for fill in leg.fills)
-
-
-async def ready(session: AsyncSession, account: AccountEntry, file: ImportFile) -> None:
-    """The account as it is, or a new one; an existing one keeps its zone and tolerance."""
-    there = await find_account(session, account.name)
-    if there is None:
-        await put_account(session, account)
-        return
-    if there.mode != account.mode:
-        raise Conflict(
-            f"The account '{there.name}' is {there.mode}, the file's trades are {account.mode};"
-            " name another with --account."
-        )
-    if file.currency is not None and there.currency != file.currency:
-        raise Conflict(
-            f"The account '{there.name}' is in {there.currency}, the file in {file.currency};"
-            " name another with --account."
-        )
 
 
 async def record(

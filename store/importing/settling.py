@@ -1,0 +1,364 @@
+"""The trades that an account's executions make, against those that are recorded.
+
+Most are new, or there already. An open trade that has gone on since is extended. What looked
+otherwise when less was known (a file of earlier fills came later) is restated, as everything
+recorded is: the older trade stays readable, and what was known at its entry passes on.
+
+A trade that somebody recorded beside the broker's file is the same trade if its order is, or
+if its fills are those of the file on the same days; so nothing is counted twice.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from typing import Any, TypeAlias
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.database import user_of
+from store.models import Account, Condition, Correction, Fill, Leg, Trade
+from store.pnl import PRECISION
+from store.records import FillEntry, LegEntry, TradeEntry
+
+ASKED_AT_ONCE = 500
+# What was known at entry and no broker's file says.
+KNOWN = (
+    "strategy", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
+    "theta", "vega", "iv", "stop_order_id", "target_order_id", "exit_reason",
+)  # fmt: skip
+
+Terms: TypeAlias = tuple[Any, ...]
+
+
+@dataclass
+class There:
+    """A recorded trade: its legs' terms, multipliers and fills by their numbers."""
+
+    row: Any
+    terms: dict[int, Terms] = field(default_factory=dict)
+    units: dict[int, Decimal] = field(default_factory=dict)
+    fills: dict[int, list[Any]] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        return int(self.row["number"])
+
+    @property
+    def open(self) -> bool:
+        return bool(self.row["status"] == "open")
+
+    @property
+    def fees(self) -> Decimal:
+        return sum((fill["fee"] for some in self.fills.values() for fill in some), Decimal(0))
+
+    def cash(self, *, fees: bool) -> Decimal:
+        """What its fills moved, received above 0; with `fees` these deducted."""
+        moved = Decimal(0)
+        with localcontext(prec=PRECISION):
+            for leg, some in self.fills.items():
+                for fill in some:
+                    worth = fill["price"] * fill["quantity"] * self.units[leg]
+                    moved += worth if fill["side"] == "sell" else -worth
+        return moved - self.fees if fees else moved
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What an open trade has to be given to be what the executions make."""
+
+    number: int
+    fills: dict[int, tuple[FillEntry, ...]]
+    legs: tuple[LegEntry, ...]
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """A trade that takes the place of `restated` (None: of none that is closed) and of those
+    that are `voided`."""
+
+    entry: TradeEntry
+    restated: int | None
+    voided: tuple[int, ...]
+    known_from: int
+
+
+@dataclass
+class Plan:
+    """What makes the ledger what the executions say, oldest trade first."""
+
+    new: list[TradeEntry] = field(default_factory=list)
+    grown: list[Growth] = field(default_factory=list)
+    restated: list[Restatement] = field(default_factory=list)
+    there: list[tuple[TradeEntry, There]] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.new or self.grown or self.restated)
+
+    def __iadd__(self, other: "Plan") -> "Plan":
+        self.new += other.new
+        self.grown += other.grown
+        self.restated += other.restated
+        self.there += other.there
+        return self
+
+
+def terms_of(leg: LegEntry) -> Terms:
+    return (leg.instrument, leg.option_type, leg.strike, leg.expiry, leg.symbol)
+
+
+def planned(wanted: Sequence[TradeEntry], there: Sequence[There], source: str) -> Plan:
+    """How to come from the trades that are `there` to those that are `wanted`."""
+    plan, index = Plan(), _Index(there, source)
+    # An execution through zero stands in two trades: which is which says how they began.
+    begun = [index.begun_as(entry) for entry in wanted]
+    for entry, same in zip(wanted, begun, strict=True):
+        found = [*same, *index.sharing(entry)] or index.recorded_otherwise(entry)
+        if not found:
+            plan.new.append(entry)
+            continue
+        index.take(found)
+        growth = _growth(entry, found[0]) if len(found) == 1 else None
+        if growth is None:
+            plan.restated.append(_restatement(entry, found))
+        elif growth.fills or growth.legs:
+            plan.grown.append(growth)
+        else:
+            plan.there.append((entry, found[0]))
+    return plan
+
+
+class _Index:
+    """Recorded trades by what a wanted one may have in common with them."""
+
+    def __init__(self, there: Sequence[There], source: str) -> None:
+        self._taken: set[int] = set()
+        self._by_execution: dict[tuple[str, Terms], list[There]] = defaultdict(list)
+        self._by_order: dict[str, list[There]] = defaultdict(list)
+        self._by_fill: dict[tuple[Any, ...], list[There]] = defaultdict(list)
+        for trade in sorted(there, key=lambda one: one.number):
+            for leg, fills in trade.fills.items():
+                for fill in fills:
+                    if fill["execution_id"] and trade.row["source"] == source:
+                        self._by_execution[fill["execution_id"], trade.terms[leg]].append(trade)
+            if trade.row["broker_order_id"]:
+                self._by_order[trade.row["broker_order_id"]].append(trade)
+            if trade.row["source"] != source:
+                for fill in _loose(trade):
+                    self._by_fill[fill].append(trade)
+
+    def begun_as(self, entry: TradeEntry) -> list[There]:
+        """The trade that began with the execution with which `entry` begins, if there is one."""
+        first = entry.legs[0]
+        alike = self._by_execution.get((str(entry.external_id), terms_of(first)), ())
+        found = [one for one in alike if one.row["external_id"] == entry.external_id][:1]
+        self.take(found)
+        return found
+
+    def sharing(self, entry: TradeEntry) -> list[There]:
+        """Trades that have an execution of `entry`, oldest first."""
+        found = {
+            trade.number: trade
+            for leg in entry.legs
+            for fill in leg.fills
+            for trade in self._by_execution.get((str(fill.execution_id), terms_of(leg)), ())
+            if trade.number not in self._taken
+        }
+        return [found[number] for number in sorted(found)]
+
+    def recorded_otherwise(self, entry: TradeEntry) -> list[There]:
+        """The trade that somebody else recorded of what `entry` is, if there is one."""
+        fills = Counter(_loose_entry(entry))
+        orders = self._by_order.get(entry.broker_order_id or "", [])
+        alike = (one for fill in fills for one in self._by_fill.get(fill, ()))
+        for trade in (*orders, *alike):
+            if trade.number in self._taken:
+                continue
+            has = Counter(_loose(trade))
+            if trade in orders or has == fills or (trade.open and has <= fills):
+                return [trade]
+        return []
+
+    def take(self, found: Iterable[There]) -> None:
+        self._taken.update(trade.number for trade in found)
+
+
+def _loose(trade: There) -> list[tuple[Any, ...]]:
+    """The fills of a trade as anybody would have noted them: on which day, not when."""
+    return [
+        (trade.terms[leg], fill["side"], fill["quantity"], fill["price"], fill["filled_at"].date())
+        for leg, fills in trade.fills.items()
+        for fill in fills
+    ]
+
+
+def _loose_entry(entry: TradeEntry) -> list[tuple[Any, ...]]:
+    return [
+        (terms_of(leg), fill.side, fill.quantity, fill.price, fill.filled_at.date())
+        for leg in entry.legs
+        for fill in leg.fills
+    ]
+
+
+def _growth(entry: TradeEntry, trade: There) -> Growth | None:
+    """What `trade` lacks to be `entry`: nothing, or more; None where it has other than that."""
+    numbers = {terms: number for number, terms in trade.terms.items()}
+    if set(numbers) - {terms_of(leg) for leg in entry.legs}:
+        return None
+    fills: dict[int, tuple[FillEntry, ...]] = {}
+    legs: list[LegEntry] = []
+    for leg in entry.legs:
+        number = numbers.get(terms_of(leg))
+        if number is None:
+            legs.append(leg)
+            continue
+        more = _more(leg.fills, trade.fills[number])
+        if more is None:
+            return None
+        if more:
+            fills[number] = more
+    if not trade.open and (fills or legs or trade.fees != _fees(entry)):
+        return None
+    return Growth(trade.number, fills, tuple(legs))
+
+
+def _fees(entry: TradeEntry) -> Decimal:
+    return sum((fill.fee for leg in entry.legs for fill in leg.fills), Decimal(0))
+
+
+def _more(wanted: Sequence[FillEntry], there: Sequence[Any]) -> tuple[FillEntry, ...] | None:
+    """The fills that are not there yet; None if one is there that is not wanted."""
+    left = list(wanted)
+    for row in there:
+        same = next((fill for fill in left if _same(fill, row)), None)
+        if same is None:
+            return None
+        left.remove(same)
+    return tuple(left)
+
+
+def _same(fill: FillEntry, row: Any) -> bool:
+    alike = (fill.side, fill.quantity, fill.price) == (row["side"], row["quantity"], row["price"])
+    if row["execution_id"] is None:
+        return alike and fill.filled_at.date() == row["filled_at"].date()
+    return alike and fill.execution_id == row["execution_id"]
+
+
+def _restatement(entry: TradeEntry, found: Sequence[There]) -> Restatement:
+    closed = next((trade.number for trade in found if not trade.open), None)
+    voided = tuple(trade.number for trade in found if trade.number != closed)
+    return Restatement(entry, closed, voided, closed or found[0].number)
+
+
+async def trades_there(session: AsyncSession, account: Account, ticker: str) -> list[There]:
+    """The trades of an account in a ticker that count, open and closed."""
+    rows = await session.execute(
+        select(*Trade.__table__.columns).where(
+            Trade.user_id == user_of(session),
+            Trade.account_id == account.account_id,
+            Trade.ticker == ticker,
+            Trade.status.in_(["open", "closed"]),
+        )
+    )
+    found = [There(row) for row in rows.mappings()]
+    by_number = {trade.number: trade for trade in found}
+    for model in (Leg, Fill):
+        async for row in _parts(session, model, sorted(by_number)):
+            trade = by_number[row["trade_number"]]
+            if model is Leg:
+                trade.terms[row["leg_number"]] = (
+                    row["instrument"], row["option_type"], row["strike"], row["expiry"],
+                    row["symbol"],
+                )  # fmt: skip
+                trade.units[row["leg_number"]] = row["multiplier"]
+                trade.fills[row["leg_number"]] = []
+            else:
+                trade.fills[row["leg_number"]].append(row)
+    return found
+
+
+async def _parts(session: AsyncSession, model: Any, numbers: Sequence[int]) -> Any:
+    for start in range(0, len(numbers), ASKED_AT_ONCE):
+        some = numbers[start : start + ASKED_AT_ONCE]
+        rows = await session.execute(
+            select(*model.__table__.columns)
+            .where(model.user_id == user_of(session), model.trade_number.in_(some))
+            .order_by(*model.__table__.primary_key.columns)
+        )
+        for row in rows.mappings():
+            yield row
+
+
+async def settled_by_hand(
+    session: AsyncSession, account: Account, source: str, author: str
+) -> set[str]:
+    """Executions of trades that somebody restated or voided: what they said stands, whatever
+    the broker's file says again."""
+    rows = await session.scalars(
+        select(Fill.execution_id)
+        .join(
+            Trade,
+            (Trade.user_id == Fill.user_id) & (Trade.number == Fill.trade_number),
+        )
+        .join(
+            Correction,
+            (Correction.user_id == Trade.user_id) & (Correction.number == Trade.number),
+        )
+        .where(
+            Fill.user_id == user_of(session),
+            Trade.account_id == account.account_id,
+            Trade.source == source,
+            Correction.author != author,
+            Fill.execution_id.is_not(None),
+        )
+    )
+    return {one for one in rows if one is not None}
+
+
+async def with_what_was_known(session: AsyncSession, entry: TradeEntry, number: int) -> TradeEntry:
+    """`entry` with what was known at the entry of trade `number`, which it restates."""
+    mine = Trade.user_id == user_of(session), Trade.number == number
+    row = (await session.execute(select(*Trade.__table__.columns).where(*mine))).mappings().one()
+    conditions = await session.execute(
+        select(*Condition.__table__.columns).where(
+            Condition.user_id == user_of(session), Condition.trade_number == number
+        )
+    )
+    named: dict[str, Decimal | str] = {
+        one["name"]: one["word"] if one["number"] is None else one["number"]
+        for one in conditions.mappings()
+    }
+    known = {name: row[name] for name in KNOWN if row[name] is not None}
+    return entry.model_copy(update={**known, "conditions": named or entry.conditions})
+
+
+async def with_free_orders(
+    session: AsyncSession, account: Account, entries: Sequence[TradeEntry], but: int | None = None
+) -> list[TradeEntry]:
+    """`entries` as they can be recorded: an order that opened a position, closed it and opened
+    another names the trade that has it already (trade `but` apart), else the first one."""
+    orders = sorted({entry.broker_order_id for entry in entries if entry.broker_order_id})
+    taken: set[str | None] = set()
+    for start in range(0, len(orders), ASKED_AT_ONCE):
+        taken.update(
+            await session.scalars(
+                select(Trade.broker_order_id).where(
+                    Trade.user_id == user_of(session),
+                    Trade.account_id == account.account_id,
+                    Trade.status.in_(["open", "closed"]),
+                    Trade.broker_order_id.in_(orders[start : start + ASKED_AT_ONCE]),
+                    Trade.number != (but or 0),
+                )
+            )
+        )
+    found = []
+    for entry in entries:
+        if entry.broker_order_id in taken:
+            found.append(entry.model_copy(update={"broker_order_id": None}))
+        else:
+            found.append(entry)
+            taken.add(entry.broker_order_id or "")
+    return found

@@ -1,0 +1,257 @@
+"""A broker's executions into the ledger: kept once each, and made into trades."""
+
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, localcontext
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.batches import MOST, record_trades
+from store.corrections import correct_trade, void_trade
+from store.errors import Conflict
+from store.executions import executions_of, keep, new_ones
+from store.importing.ready import AUTHOR, Progress, RowsRefused, ready
+from store.importing.settling import (
+    Plan,
+    Restatement,
+    There,
+    planned,
+    settled_by_hand,
+    trades_there,
+    with_free_orders,
+    with_what_was_known,
+)
+from store.models import Account
+from store.pnl import PRECISION
+from store.recording import extend_trade, open_trade
+from store.records import TradeEntry
+from store.statements.execution import Statement
+from store.statements.identity import cash, entry_cash, fill_cash, identified, rounding
+from store.statements.refusing import Rejection
+from store.statements.rounds import Dealt
+from store.statements.trades import Assembled, assembled
+
+WHY = "read together, the broker's files make other trades of these executions"
+PASSES = 3  # A trade is extended, then perhaps restated; then nothing is left to do.
+
+
+@dataclass(frozen=True)
+class Unopened:
+    """What closed a position that no file has opened: reported, not traded."""
+
+    ticker: str
+    executions: int
+    cash: Decimal
+
+
+@dataclass
+class StatementResult:
+    """What an import of executions did, and where the file's money is.
+
+    `executions` are the file's, of which `new` were not kept before. Cash is received above 0,
+    fees deducted, in the accounts' currency: of `cash` (of all executions of the file)
+    `in_trades` is in trades, `by_hand` in trades that somebody restated or voided since, the
+    rest in `unopened`. `stated` is what the file itself says of the executions for which it
+    says something, `worked_out` what their prices and fees come to; `rounding` is what
+    rounding to the digits kept added. `other_cash` moved without a deal, by kind.
+    """
+
+    executions: int = 0
+    new: int = 0
+    recorded: int = 0
+    extended: int = 0
+    restated: int = 0
+    there: int = 0
+    left_open: int = 0
+    rejected: tuple[Rejection, ...] = ()
+    unopened: tuple[Unopened, ...] = ()
+    cash: Decimal = Decimal(0)
+    in_trades: Decimal = Decimal(0)
+    by_hand: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    stated: Decimal = Decimal(0)
+    worked_out: Decimal = Decimal(0)
+    rounding: Decimal = Decimal(0)
+    other_cash: dict[str, Decimal] = field(default_factory=dict)
+
+
+async def import_statement(
+    session: AsyncSession,
+    statement: Statement,
+    *,
+    take_good: bool = False,
+    progress: Progress | None = None,
+) -> StatementResult:
+    """Keep the executions of `statement`, and make the trades of its accounts what all that
+    are kept come to, in the caller's transaction.
+
+    Raises:
+        Invalid: rows are refused and `take_good` is not set.
+        Conflict: an account exists with another mode or currency.
+    """
+    books, refused = identified(statement)
+    rejected = [*statement.rejected, *refused]
+    rows = len(statement.executions) + len(statement.rejected)
+    result = StatementResult(rounding=rounding(statement), other_cash=_other_cash(statement))
+    for number in sorted(books, key=str):
+        account = await ready(
+            session, statement.accounts[number], statement.path.name, statement.currency
+        )
+        kept = await new_ones(session, account.account_id, statement.format, books[number])
+        rejected += [_contradiction(statement, one) for one in kept.contradicting]
+        if rejected and not take_good:
+            raise RowsRefused(statement.path.name, rows, sorted(rejected, key=_row))
+        await keep(session, account.account_id, statement.format, kept.new, author=AUTHOR)
+        result.new += len(kept.new)
+        contradicting = {one.id for one in kept.contradicting}
+        dealt = [one for one in books[number] if one.id not in contradicting]
+        await _settle(session, account, statement.format, dealt, result, progress)
+    if rejected and not take_good:
+        raise RowsRefused(statement.path.name, rows, sorted(rejected, key=_row))
+    result.rejected = tuple(sorted(rejected, key=_row))
+    return result
+
+
+def _row(rejection: Rejection) -> int:
+    return rejection.row
+
+
+def _contradiction(statement: Statement, one: Dealt) -> Rejection:
+    return Rejection(
+        statement.path.name,
+        one.execution.row,
+        "id",
+        one.id,
+        "an execution of this id was imported before with another instrument, side, quantity,"
+        " price or moment; correct its trade if the file is right now",
+    )
+
+
+def _other_cash(statement: Statement) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    with localcontext(prec=PRECISION):
+        for row in statement.cash:
+            found[row.kind] += row.amount
+    return dict(sorted(found.items()))
+
+
+async def _settle(
+    session: AsyncSession,
+    account: Account,
+    source: str,
+    dealt: Sequence[Dealt],
+    result: StatementResult,
+    progress: Progress | None,
+) -> None:
+    """Make the trades of one account what its executions come to, and see that they are.
+
+    Raises:
+        Conflict: they are not.
+    """
+    by_hand = await settled_by_hand(session, account, source, AUTHOR)
+    made: dict[str, Assembled] = {}
+    for ticker in sorted({one.execution.instrument.ticker for one in dealt}):
+        kept = await executions_of(session, account.account_id, source, ticker)
+        made[ticker] = assembled(
+            (one for one in kept if one.id not in by_hand), account=account.name, source=source
+        )
+    for _ in range(PASSES):
+        plan = Plan()
+        for ticker, some in made.items():
+            there = await trades_there(session, account, ticker)
+            plan += planned(some.trades, there, source)
+        if plan.done:
+            break
+        await _carry_out(session, account, plan, progress)
+        result.recorded += len(plan.new)
+        result.extended += len(plan.grown)
+        result.restated += len(plan.restated)
+    else:
+        raise Conflict(f"The trades of {account.name} do not come to rest; nothing was recorded.")
+    for entry, trade in plan.there:
+        _require_same_cash(entry, trade)
+    _count(result, dealt, made, plan, by_hand)
+
+
+async def _carry_out(
+    session: AsyncSession, account: Account, plan: Plan, progress: Progress | None
+) -> None:
+    for growth in plan.grown:
+        await extend_trade(session, growth.number, growth.fills, growth.legs, author=AUTHOR)
+    for restatement in plan.restated:
+        await _restate(session, account, restatement)
+    new = await with_free_orders(session, account, sorted(plan.new, key=opened_at))
+    for start in range(0, len(new), MOST):
+        await record_trades(session, new[start : start + MOST], author=AUTHOR)
+        if progress is not None:
+            progress(min(start + MOST, len(new)), len(new))
+
+
+async def _restate(session: AsyncSession, account: Account, restatement: Restatement) -> None:
+    entry = await with_what_was_known(session, restatement.entry, restatement.known_from)
+    for number in restatement.voided:
+        await void_trade(session, number, reason=WHY, author=AUTHOR)
+    (entry,) = await with_free_orders(session, account, [entry], restatement.restated)
+    if restatement.restated is None:
+        await open_trade(session, entry, author=AUTHOR)
+    else:
+        await correct_trade(session, restatement.restated, entry, reason=WHY, author=AUTHOR)
+
+
+def opened_at(entry: TradeEntry) -> datetime:
+    return min(fill.filled_at for leg in entry.legs for fill in leg.fills)
+
+
+def _require_same_cash(entry: TradeEntry, trade: There) -> None:
+    """The second method: what the database holds of a trade against what its executions are."""
+    wanted = entry_cash(entry)
+    # Of an open trade that somebody recorded beside the file only the fees may differ yet.
+    if trade.cash(fees=not trade.open) != (wanted.net if not trade.open else wanted.gross):
+        raise Conflict(
+            f"Trade {trade.number} moved {trade.cash(fees=not trade.open)} in the store, by the"
+            f" broker's file it is {wanted.net if not trade.open else wanted.gross}; nothing was"
+            " recorded."
+        )
+
+
+def _count(
+    result: StatementResult,
+    dealt: Sequence[Dealt],
+    made: Mapping[str, Assembled],
+    plan: Plan,
+    by_hand: Container[str],
+) -> None:
+    ids = {one.id for one in dealt}
+    result.executions += len(ids)
+    result.there += len(plan.there)
+    result.left_open += sum(trade.open for _, trade in plan.there)
+    with localcontext(prec=PRECISION):
+        for ticker, some in made.items():
+            for entry in some.trades:
+                moved = entry_cash(entry, ids)
+                result.in_trades += moved.net
+                result.fees += moved.gross - moved.net
+            if unopened := unopened_in(ticker, some, ids):
+                result.unopened += (unopened,)
+        result.by_hand += sum(
+            (cash(one.execution) for one in dealt if one.id in by_hand), Decimal(0)
+        )
+        result.cash = (
+            result.in_trades
+            + result.by_hand
+            + sum((one.cash for one in result.unopened), Decimal(0))
+        )
+        for one in dealt:
+            if one.execution.cash is not None:
+                result.stated += one.execution.cash
+                result.worked_out += cash(one.execution)
+
+
+def unopened_in(ticker: str, made: Assembled, ids: Container[str]) -> Unopened | None:
+    """What of the executions of these ids closed positions that no file has opened."""
+    parts = [part for part in made.unopened if part.dealt.id in ids]
+    moved = (fill_cash(part.fill, part.dealt.execution.instrument.unit).net for part in parts)
+    with localcontext(prec=PRECISION):
+        return Unopened(ticker, len(parts), sum(moved, Decimal(0))) if parts else None
