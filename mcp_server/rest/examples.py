@@ -40,6 +40,14 @@ Snapshots = Annotated[
         ]
     ),
 ]
+Checks = Annotated[
+    bodies.NewChecks,
+    Body(
+        examples=[
+            {"checks": [{"question": "Is the spread below 5 %?", "answer": "yes, 3 %"}]},
+        ]
+    ),
+]
 Ending = Annotated[
     bodies.Close,
     Body(

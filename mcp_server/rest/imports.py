@@ -3,26 +3,26 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, UploadFile
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcp_server.problems import API
 from mcp_server.rest.desk import Desk, TheDesk
 from mcp_server.rest.exact import ExactRoute
-from mcp_server.rest.refusals import OF_WRITING, RowError
+from mcp_server.rest.imported import Imported, previewed, statement_recorded, trades_in
+from mcp_server.rest.refusals import OF_WRITING
 from store.accounts import Zone
 from store.errors import Unavailable
 from store.importers import ImportFile, formats, read
-from store.importing import ImportResult, import_file
-from store.queries.answer import money
+from store.importing import import_file
 from store.records import Mode, Name, Ticker
+from store.statements.execution import Statement
 
 IMPORT_SECONDS = 600.0
 ENDING = re.compile(r"\.[a-z0-9]{1,6}")
@@ -59,35 +59,6 @@ class Upload(BaseModel):
     )
 
 
-Amount = Annotated[Decimal, PlainSerializer(money, return_type=str)]
-
-
-class AccountOfFile(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    mode: Mode
-    currency: str
-    zone: str
-
-
-class Imported(BaseModel):
-    """What the file holds, and what was recorded of it."""
-
-    format: str
-    accounts: list[AccountOfFile]
-    trades: int
-    closed: int
-    file_net_pnl: Amount
-    rounding: Amount
-    assumed: list[str]
-    ignored: dict[str, int]
-    rejected: list[RowError]
-    recorded: int = Field(description="0 in a preview")
-    already_there: int
-    stored_net_pnl: Amount | None = Field(description="Of all its closed trades; null in a preview")
-
-
 @router.post("/imports", responses=OF_WRITING)
 async def import_trades(
     desk: TheDesk, upload: Annotated[Upload, Form(media_type="multipart/form-data")]
@@ -103,7 +74,7 @@ async def import_trades(
                     "read_file", said, lambda: asyncio.to_thread(opened, path, said)
                 )
                 if upload.preview == "true":
-                    return found_in(file, None)
+                    return await asyncio.to_thread(previewed, file)
                 return await recorded(desk, file, said)
         except TimeoutError:
             raise Unavailable(
@@ -121,33 +92,19 @@ async def kept(upload: UploadFile, folder: Path) -> Path:
     return path
 
 
-def opened(path: Path, said: Mapping[str, Any]) -> ImportFile:
+def opened(path: Path, said: Mapping[str, Any]) -> ImportFile | Statement:
     options = {name: value for name, value in said.items() if name not in ("preview", "take_good")}
     return read(path, **options)
 
 
-async def recorded(desk: Desk, file: ImportFile, said: dict[str, Any]) -> Imported:
+async def recorded(desk: Desk, file: ImportFile | Statement, said: dict[str, Any]) -> Imported:
     take_good = said["take_good"] == "true"
 
     async def work(session: AsyncSession) -> Imported:
-        return found_in(file, await import_file(session, file, take_good=take_good))
+        if isinstance(file, ImportFile):
+            return trades_in(file, await import_file(session, file, take_good=take_good))
+        return statement_recorded(file, await import_file(session, file, take_good=take_good))
 
-    # Every trade of a file has a key, so that a broken connection may be made good.
+    # Every trade and execution of a file is kept once, so that a broken connection may be made
+    # good.
     return await desk.write("import_file", said, work, keyed=True)
-
-
-def found_in(file: ImportFile, result: ImportResult | None) -> Imported:
-    return Imported(
-        format=file.format,
-        accounts=[AccountOfFile.model_validate(one) for one in file.accounts],
-        trades=len(file.trades),
-        closed=sum(trade.net_pnl is not None for trade in file.trades),
-        file_net_pnl=file.file_net_pnl,
-        rounding=file.rounding,
-        assumed=list(file.assumed),
-        ignored=dict(file.ignored),
-        rejected=[RowError.model_validate(vars(one)) for one in file.rejected],
-        recorded=result.recorded if result else 0,
-        already_there=result.already_there if result else 0,
-        stored_net_pnl=result.stored_net_pnl if result else None,
-    )

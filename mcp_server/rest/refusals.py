@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
@@ -22,6 +22,7 @@ STATUS: dict[type[StoreError], int] = {
 SECRET = (f"{API}/settings", f"{API}/connections")  # What is said there is never repeated.
 WAYS_TO_CLOSE = ("fills", "expiry", "settlement", "delivery")
 ERRORS_MAX = 20
+ROWS_MAX = 1_000
 READ_MAX = 100  # 10,000 snapshots may be wrong in 30,000 places.
 
 
@@ -31,6 +32,8 @@ class FieldError(BaseModel):
 
 
 class RowError(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
     row: int
     column: str
     value: str
@@ -105,11 +108,9 @@ def of_store(error: Exception) -> Response:
         headers["www-authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if not isinstance(error, RowsRefused):
         return problem_response(status, str(error), headers)
-    rows = [
-        RowError.model_validate(one, from_attributes=True).model_dump() for one in error.rejected
-    ]
+    rows = [RowError.model_validate(one).model_dump() for one in error.rejected[:ROWS_MAX]]
     detail = "Rows of the file are refused, so none was recorded; take_good records the others."
-    return problem_response(status, f"{len(rows)} rows: {detail}", headers, rejected=rows)
+    return problem_response(status, f"{len(error.rejected)} rows: {detail}", headers, rejected=rows)
 
 
 def of_schema(problems: Sequence[Mapping[str, Any]], *, repeat: bool) -> Response:

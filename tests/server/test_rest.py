@@ -17,6 +17,7 @@ from store.database import Store
 from store.models import AuditEntry, Call, Fill, Snapshot, Trade, UserSetting
 from store.schema import prepare
 from store.users import set_limits
+from store.verifying import verify_user
 from tests.conftest import settings_for
 from tests.ledger import record
 from tests.server.running import NETWORK, Listening, listening
@@ -53,6 +54,10 @@ class Program:
     ) -> httpx2.Response:
         named = {} if key is None else {"Idempotency-Key": key}
         return await self.client.post(f"/api{path}", json=body, headers=named | headers)
+
+    async def upload(self, content: bytes, name: str = "x.csv", **form: str) -> httpx2.Response:
+        files = {"file": (name, content)}
+        return await self.client.post("/api/imports", files=files, data=form)
 
     async def recorded(self, path: str, body: Any, key: str) -> dict[str, Any]:
         response = await self.post(path, body, key)
@@ -199,6 +204,7 @@ async def test_every_write_says_where_it_went_when_it_is_repeated(running: Progr
     writes: list[tuple[str, Any]] = [
         ("/trades", trade()),
         ("/trades/1/snapshots", {"snapshots": [mark]}),
+        ("/trades/1/checklist", {"checks": [{"question": "Is it liquid?", "answer": "yes"}]}),
         ("/trades/1/fills", SOLD | {"price": "99", "exit_reason": "stop"}),
         ("/trades/1/notes", {"body": "in again at the open"}),
         ("/trades/1/correct", restated),
@@ -292,7 +298,8 @@ async def test_nobody_reads_or_changes_what_is_anothers(two: list[Program]) -> N
     seen = [
         (await second.get(path)).text
         for path in (
-            "/trades", "/trades/1", "/trades/1/notes", "/settings", "/connections", "/accounts",
+            "/trades", "/trades/1", "/trades/1/notes", "/trades/1/checklist",
+            "/settings", "/connections", "/accounts",
             "/questions/get_overview", "/questions/get_strategy_performance",
         )
     ]  # fmt: skip
@@ -315,9 +322,7 @@ async def test_a_token_that_reads_does_not_write(two: list[Program], store: Stor
         await reader.client.put("/api/settings/x", json={"value": "1"}),
         await reader.client.put("/api/connections/tradier/live", json={"token": SECRET}),
         await reader.client.delete("/api/connections/tradier/live"),
-        await reader.client.post(
-            "/api/imports", files={"file": ("x.csv", CSV)}, data={"mode": "live"}
-        ),
+        await reader.upload(CSV, mode="live"),
     ]
 
     for one in refused:
@@ -423,6 +428,27 @@ async def test_notes_are_cut_and_said_to_be_untrusted(running: Program) -> None:
     assert note["untrusted_note"] == "x" * 2_000 + " [cut]"
 
 
+async def test_a_checklist_is_answered_while_the_trade_is_open(
+    running: Program, store: Store
+) -> None:
+    """And is on the record: an answer that its database's owner alters is found."""
+    await running.recorded("/trades", trade(), "a")
+    for number, answer in enumerate(["yes", "no\u202e"]):
+        checks = [{"question": f"Question {number}?", "answer": answer}]
+        await running.recorded("/trades/1/checklist", {"checks": checks}, f"check {number}")
+    await running.recorded("/trades/1/close", {"by": "fills", "fills": [SOLD]}, "b")
+
+    late = {"checks": [{"question": "Did I know it?", "answer": "of course"}]}
+    assert "Trade 1 is closed and locked" in refusal(
+        await running.post("/trades/1/checklist", late, "late"), 409
+    )
+    found = (await running.get("/trades/1/checklist")).json()["checks"]
+    assert [(one["untrusted_question"], one["untrusted_answer"]) for one in found] == [
+        ("Question 0?", "yes"), ("Question 1?", "no"),
+    ]  # fmt: skip
+    assert (await verify_user(store, 1)).wrong is None
+
+
 async def test_a_secret_setting_and_a_brokers_token_are_given_back_to_nobody(
     running: Program, store: Store
 ) -> None:
@@ -474,12 +500,10 @@ async def test_a_file_is_imported_once_however_often_it_is_sent(
     running: Program, store: Store
 ) -> None:
     """10 shares from 5 to 6 earn 10.00; fees of 0.35 leave 9.65. The other trade is open."""
-    sent = {"files": {"file": ("../../evil.csv", CSV)}, "data": {"mode": "paper"}}
-    form = sent | {"data": {"mode": "paper", "preview": "true"}}
-    preview = (await running.client.post("/api/imports", **form)).json()
+    preview = (await running.upload(CSV, mode="paper", preview="true")).json()
     assert await rows(store, Trade) == 0
-    first = (await running.client.post("/api/imports", **sent)).json()
-    again = (await running.client.post("/api/imports", **sent)).json()
+    first = (await running.upload(CSV, "../../evil.csv", mode="paper")).json()
+    again = (await running.upload(CSV, "another.csv", mode="paper")).json()
 
     assert (preview["trades"], preview["recorded"], preview["stored_net_pnl"]) == (2, 0, None)
     assert (first["recorded"], first["already_there"]) == (2, 0)
@@ -492,15 +516,13 @@ async def test_rows_that_are_refused_are_listed_and_nothing_is_recorded(
     running: Program, store: Store
 ) -> None:
     bad = CSV + b"3,TSLA,yesterday,1,7,,,0\n"
-    sent = {"files": {"file": ("x.csv", bad)}}
-    response = await running.client.post("/api/imports", **sent, data={"mode": "paper"})
+    response = await running.upload(bad, mode="paper")
     assert "Rows of the file are refused" in refusal(response, 422)
     [row] = response.json()["rejected"]
     assert (row["row"], row["column"], row["value"]) == (4, "opened_at", "yesterday")
     assert await rows(store, Trade) == 0
 
-    data = {"mode": "paper", "take_good": "true"}
-    taken = (await running.client.post("/api/imports", **sent, data=data)).json()
+    taken = (await running.upload(bad, mode="paper", take_good="true")).json()
     assert (taken["recorded"], len(taken["rejected"])) == (2, 1)
 
 
@@ -520,9 +542,7 @@ async def test_rows_that_are_refused_are_listed_and_nothing_is_recorded(
 async def test_a_form_that_is_wrong_says_where(
     api: Program, content: bytes, data: dict[str, str], words: str
 ) -> None:
-    files = {"file": ("x.csv", content)}
-
-    assert words in refusal(await api.client.post("/api/imports", files=files, data=data), 422)
+    assert words in refusal(await api.upload(content, **data), 422)
 
 
 # What is refused.
@@ -674,14 +694,9 @@ async def test_content_of_another_kind_is_refused(api: Program, kind: str) -> No
 
 
 async def test_a_body_that_is_too_large_is_not_read_to_its_end(api: Program) -> None:
-    async def endless() -> AsyncIterator[bytes]:
-        for _ in range(64):
-            yield b" " * (1 << 20)
-
     headers = {"Content-Type": "application/json", "Idempotency-Key": "a"}
     said = await api.client.post("/api/trades", content=b" " * (9 << 20), headers=headers)
-    large = {"file": ("x.csv", b"x" * (34 << 20))}
-    file = await api.client.post("/api/imports", files=large)
+    file = await api.upload(b"x" * (34 << 20))
 
     assert refusal(said, 413) == "The body is too large; up to 8 MB are accepted here."
     assert refusal(file, 413) == "The body is too large; up to 33 MB are accepted here."

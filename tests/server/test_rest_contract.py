@@ -2,6 +2,7 @@
 what it does not allow, with all of its checks."""
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,21 +29,21 @@ async def test_nothing_is_found_between_the_api_and_its_description(
         await set_limits(session, "pro", calls_per_minute=None, accounts=None, trades=None)
     variables = {"TRADE_HISTORY_AUTH": "on", "TRADE_HISTORY_DATA_DIR": str(tmp_path)}
     async with listening("streamable-http", database_url, tmp_path, **variables) as server:
-        found, said = await asked_by_schemathesis(server.port, text)
+        found, said = await asked_by_schemathesis(server.port, text, tmp_path)
         assert "Traceback" not in server.log.read_text()
 
     assert found == 0, said
     assert "Selected: 2" in said  # All of more than twenty operations.
 
 
-async def asked_by_schemathesis(port: int, text: str) -> tuple[int | None, str]:
+async def asked_by_schemathesis(port: int, text: str, folder: Path) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("st"), "run",
         f"http://127.0.0.1:{port}/api/openapi.json",
         "--header", f"Authorization: Bearer {text}",
         "--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--continue-on-failure",
         "--no-color",
-        cwd=CONTRACT, env=environment("sqlite://"),
+        cwd=shutil.copytree(CONTRACT, folder / "contract"), env=environment("sqlite://"),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()

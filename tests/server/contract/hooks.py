@@ -23,7 +23,7 @@ schemathesis.openapi.format("time-zone", st.sampled_from(sorted(available_timezo
 
 
 @schemathesis.check
-def no_field_is_refused(_ctx: CheckContext, response: Response, case: Case) -> Any:
+def no_field_is_refused(_ctx: CheckContext, response: Response, case: Case[Any]) -> Any:
     """What is as the schema says is refused, if at all, for what it says in all."""
     positive = case.meta is not None and case.meta.generation.mode.is_positive
     if positive and response.status_code == 422:
