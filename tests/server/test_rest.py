@@ -242,6 +242,8 @@ async def test_ten_thousand_snapshots_come_in_one_request(running: Program, stor
     await running.recorded("/trades/1/snapshots", {"snapshots": marks}, "b")
 
     assert await rows(store, Snapshot) == 10_000
+    more = await running.post("/trades/1/snapshots", {"snapshots": [*marks, marks[0]]}, "c")
+    assert "at most 10000 items" in refusal(more, 422)
 
 
 async def test_what_writes_is_on_the_record_with_its_token(
