@@ -24,6 +24,14 @@ WRITE = "trades:write"
 Result = TypeVar("Result")
 
 
+def plain(result: Any) -> dict[str, Any] | None:
+    if isinstance(result, BaseModel):
+        return result.model_dump(mode="json")
+    if is_dataclass(result) and not isinstance(result, type):
+        return asdict(result)
+    return None
+
+
 class Desk:
     """The door, for requests: `name` and `said` are what the log of calls says of each."""
 
@@ -76,7 +84,7 @@ class Desk:
         name: str,
         said: dict[str, Any],
         do: Callable[[], Awaitable[Result]],
-        told: Callable[[Result], dict[str, Any] | None] = lambda result: plain(result),
+        told: Callable[[Result], dict[str, Any] | None] = plain,
     ) -> Result:
         """What `do` gives; the log keeps hashes of what was `said` and `told`."""
         began = time.monotonic()
@@ -93,14 +101,6 @@ class Desk:
         finally:
             self.door.log(name, said, began, outcome, answer)
         return result
-
-
-def plain(result: Any) -> dict[str, Any] | None:
-    if isinstance(result, BaseModel):
-        return result.model_dump(mode="json")
-    if is_dataclass(result) and not isinstance(result, type):
-        return asdict(result)
-    return None
 
 
 def etag(user_id: int, version: int, name: str, said: dict[str, Any]) -> str:
