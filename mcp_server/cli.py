@@ -96,7 +96,7 @@ def refuse(problem: str) -> NoReturn:
 
 async def serve(door: Door, transport: str, host: str, port: int, network: NetworkSettings) -> None:
     """Answer until stdin ends or a signal says stop."""
-    server = build(door)
+    server = build(door, writing=network.writing == "on")
     try:
         if transport == "stdio":
             # The thread that reads stdin cannot be interrupted; nothing here needs a farewell.

@@ -12,15 +12,18 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.audit import OWNER
 from store.calls import CallLog, CallMade, Outcome
 from store.database import Store
-from store.errors import Refused, Unavailable
+from store.errors import Refused, StoreError, Unavailable
 from store.fixed import content_hash
-from store.tokens import Caller
-from store.vocabulary import LABEL_LENGTH, visible
+from store.queries.answer import Answer
+from store.tokens import Caller, Scope
+from store.vocabulary import LABEL_LENGTH
 
 WALLS_SECONDS = 60.0
+AGENT = "agent"  # How the record names a client of this server.
+READ: Scope = "trades:read"
+WRITE: Scope = "trades:write"
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession], Awaitable[Result]]
@@ -30,11 +33,14 @@ caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 
 class MissingScope(Refused):
-    """The token does not allow this."""
+    """The token only reads."""
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"The token lacks the scope {scope}.")
-        self.scope = scope
+    def __init__(self) -> None:
+        super().__init__(
+            f"The token lacks the scope {WRITE}, so it only reads; nothing was written. Its"
+            f" user makes one that writes: trade-history tokens create NAME --scope {READ}"
+            f" --scope {WRITE}."
+        )
 
 
 class Door:
@@ -62,42 +68,43 @@ class Door:
         """
         return await self.answer_as(self.user_id(), work)
 
+    async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
+        return await self._reached(lambda: self.store.answer(work, user_id))
+
     async def record(self, work: "Work[Result]", *, keyed: bool) -> Result:
-        """What `work` wrote as the user who asks, on the record with the token; `keyed` as
-        `Store.record` has it.
+        """What `work` wrote for the user who asks; `keyed` says that it happens only once,
+        however often it is begun.
 
         Raises:
+            MissingScope: the token may only read.
             Unavailable: the database does not answer or is not migrated.
         """
-        asking, user_id = caller.get(), self.user_id()
-        token = asking.token if asking else None
-        return await self._served(
+        user_id, token = self._writer()
+        return await self._reached(
             lambda: self.store.record(work, user_id, keyed=keyed, token=token)
         )
 
-    def author(self) -> str:
-        """Who writes, for the record: the owner, or whoever holds the token."""
+    async def rehearse(self, work: "Work[Result]") -> Result:
+        """What `work` would write for the user who asks; nothing is written."""
+        user_id, _token = self._writer()
+        return await self._reached(lambda: self.store.rehearse(work, user_id))
+
+    def author(self, kind: str = AGENT) -> str:
+        """Who writes, for the record: an agent or a program, and with which token."""
         asking = caller.get()
-        if asking is None:
-            return OWNER
-        return " ".join(visible(f"token {asking.token}").split())[:LABEL_LENGTH]
+        return kind if asking is None else f"{kind}, token {asking.token}"[:LABEL_LENGTH]
 
-    def require_scope(self, scope: str) -> None:
-        """
-        Raises:
-            MissingScope: the token does not have it.
-        """
-        asking = caller.get()
-        if asking is not None and scope not in asking.scopes:
-            raise MissingScope(scope)
+    def _writer(self) -> tuple[int, str | None]:
+        """The user who asks and the token, if both may write."""
+        user_id, asking = self.user_id(), caller.get()
+        if asking is not None and WRITE not in asking.scopes:
+            raise MissingScope
+        return user_id, None if asking is None else asking.token
 
-    async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
-        return await self._served(lambda: self.store.answer(work, user_id))
-
-    async def _served(self, do: Callable[[], Awaitable[Result]]) -> Result:
+    async def _reached(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         try:
             await self.ready()
-            result = await do()
+            result = await attempt()
         except Unavailable as error:
             if not error.away:
                 raise
@@ -105,6 +112,29 @@ class Door:
             raise type(error)(f"{error}{self._for_how_long()}", again=error.again) from None
         self._down_since = None
         return result
+
+    async def logged(
+        self, tool: str, arguments: dict[str, Any], work: "Work[Answer]"
+    ) -> dict[str, Any]:
+        """The answer of `work` as JSON has it; it goes on the log whatever becomes of it.
+
+        Raises:
+            StoreError: the store refuses, or cannot be asked.
+        """
+        began = time.monotonic()
+        outcome: Outcome = "failed"
+        told = None
+        try:
+            told = (await self.answer(work)).model_dump(mode="json")
+            outcome = "answered"
+        except Unavailable:
+            raise
+        except StoreError:
+            outcome = "refused"
+            raise
+        finally:
+            self.log(tool, arguments, began, outcome, told)
+        return told
 
     def user_id(self) -> int:
         """The user who asks.

@@ -1,4 +1,4 @@
-"""Who may come in over the network, and how they prove it."""
+"""Who may come in over the network, how they prove it, and whether anyone may write."""
 
 from ipaddress import ip_address
 from typing import Annotated, ClassVar, Literal, Self
@@ -50,6 +50,7 @@ class NetworkSettings(Environment):
         "TRADE_HISTORY_OAUTH_JWKS_URL": URL,
         "TRADE_HISTORY_OAUTH_USER_CLAIM": "the name of a claim",
         "TRADE_HISTORY_RATE_LIMIT_URL": "memory:// or redis://host:port",
+        "TRADE_HISTORY_WRITING": "on or off",
     }
 
     auth: Annotated[Literal["on", "off"] | None, BeforeValidator(lowered)] = Field(
@@ -73,6 +74,10 @@ class NetworkSettings(Environment):
     # May hold Redis's password.
     rate_limit_url: SecretStr = Field(
         default=SecretStr("memory://"), validation_alias="TRADE_HISTORY_RATE_LIMIT_URL"
+    )
+    # On stdio, too: agents are given the tools that write only where the operator wants it.
+    writing: Annotated[Literal["on", "off"], BeforeValidator(lowered)] = Field(
+        default="off", validation_alias="TRADE_HISTORY_WRITING"
     )
 
     def require_whole(self) -> Self:

@@ -10,11 +10,11 @@ answer down twice. So a question is a `Tool` with its own `run`; the rest is the
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 from inspect import getdoc, signature
 from math import isfinite
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
@@ -25,7 +25,7 @@ from mcp_server.door import Door
 from store.calls import Outcome
 from store.errors import StoreError, Unavailable
 from store.queries import Query
-from store.queries.answer import Answer
+from store.queries.answer import Told
 
 READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -33,16 +33,18 @@ READ_ONLY = ToolAnnotations(
 SHOWN = 80  # Characters of a refused value that are repeated.
 NAMED = 5  # Refused arguments that are named.
 TEXT_MAX = 1_000
+PROSE = "\n\r\t"
 INTEGER_MAX = 2**53  # JSON's; both databases hold it.
 
 
 class Question(Tool):
     """A query of the store, as an agent meets it."""
 
+    hints: ClassVar[ToolAnnotations] = READ_ONLY
     _door: Door = PrivateAttr()
 
     @classmethod
-    def about(cls, query: Query, door: Door) -> Self:
+    def about(cls, query: Callable[..., Awaitable[Told]], door: Door) -> Self:
         """`query`, answered through `door`."""
         tool = cast(
             Self,
@@ -52,14 +54,14 @@ class Question(Tool):
                 description=getdoc(query),
                 # The parameter of the query that is not the agent's.
                 context_kwarg="session",
-                annotations=READ_ONLY,
+                annotations=cls.hints,
                 # The SDK would make a schema of its own, at twice the cost.
                 structured_output=False,
             ),
         )
         tool._door = door
         tool.parameters = input_schema(tool.parameters)
-        answer: type[Answer] = signature(query, eval_str=True).return_annotation
+        answer: type[Told] = signature(query, eval_str=True).return_annotation
         tool.fn_metadata.output_schema = output_schema(
             answer.model_json_schema(mode="serialization")
         )
@@ -76,7 +78,7 @@ class Question(Tool):
         began = time.monotonic()
         try:
             accepted = self.accepted(arguments)
-            answer: Answer = await self._door.answer(lambda session: self.fn(session, **accepted))
+            answer = await self.answer(accepted)
             structured = answer.model_dump(mode="json")
             text = answer.text()
         except (StoreError, ToolError) as error:
@@ -94,6 +96,11 @@ class Question(Tool):
         self._door.log(self.name, arguments, began, "answered", structured)
         return CallToolResult(content=[TextContent(text=text)], structured_content=structured)
 
+    async def answer(self, accepted: dict[str, Any]) -> Told:
+        """What the store says to `accepted` arguments."""
+        told: Told = await self._door.answer(lambda session: self.fn(session, **accepted))
+        return told
+
     def accepted(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as the query takes them; null and empty text count as not given.
 
@@ -104,7 +111,7 @@ class Question(Tool):
         given = {name: value for name, value in arguments.items() if not is_blank(value)}
         if unknown := [name for name in given if name not in known]:
             raise ToolError(refused_names(unknown, list(known)))
-        if unfit := [name for name, value in given.items() if is_unfit(value)]:
+        if unfit := [name for name, value in given.items() if is_unfit(value, known[name])]:
             raise ToolError(sentences(refused(name, given[name], known[name]) for name in unfit))
         try:
             model = self.fn_metadata.arg_model.model_validate(unpacked(given, known))
@@ -148,10 +155,15 @@ def is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def is_unfit(value: object) -> bool:
-    """What no argument takes, and a database or a search would trip over."""
+def is_unfit(value: object, schema: dict[str, Any]) -> bool:
+    """What no argument takes, and a database or a search would trip over; ends of lines and
+    tabs are for what may be longer than a line."""
     if isinstance(value, str):
-        return len(value) > TEXT_MAX or any(sign < " " or sign == "\x7f" for sign in value)
+        longest = schema.get("maxLength", TEXT_MAX)
+        fine = PROSE if longest > TEXT_MAX else ""
+        return len(value) > longest or any(
+            (sign < " " and sign not in fine) or sign == "\x7f" for sign in value
+        )
     return isinstance(value, int) and abs(value) > INTEGER_MAX
 
 

@@ -1,9 +1,9 @@
 """Many trades in one command: statements over all of them, one entry of the audit."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
-from sqlalchemy import insert, update
+from sqlalchemy import Table, Update, bindparam, insert, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -59,12 +59,12 @@ async def _record(session: AsyncSession, entries: Sequence[TradeEntry], author: 
         rows[Leg] += leg_rows(user_id, number, legs)
         rows[Fill] += fill_rows(user_id, number, legs, {})
         rows[Condition] += condition_rows(user_id, number, entry)
-        ends.append({"user_id": user_id, "number": number, **external_ids(entry), **derived})
+        ends.append({"number": number, **external_ids(entry), **derived})
     for model, some in rows.items():
         if some:
             await session.execute(insert(model), some)
     try:
-        await session.execute(update(Trade), ends)
+        await session.execute(_ending(user_id, ends[0]), [_bound(end) for end in ends])
     except IntegrityError as error:
         for name in ("external_id", "broker_order_id"):
             if name in str(error.orig):
@@ -78,3 +78,17 @@ async def _record(session: AsyncSession, entries: Sequence[TradeEntry], author: 
     result = {"first": numbers[0], "last": numbers[-1], "open": still_open}
     await note_down(session, command, result, state=batch_hash(trades, set(still_open)))
     return numbers
+
+
+def _ending(user_id: int, columns: Iterable[str]) -> Update:
+    """Sets what a trade ends with, for many trades at once."""
+    table = cast(Table, Trade.__table__)
+    values: dict[str, Any] = {
+        name: bindparam(f"set_{name}") for name in columns if name != "number"
+    }
+    mine = table.c.user_id == user_id, table.c.number == bindparam("set_number")
+    return update(table).where(*mine).values(values)
+
+
+def _bound(end: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"set_{name}": value for name, value in end.items()}

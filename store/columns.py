@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 LARGEST = 2**63 - 1
 MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+MOMENT_LENGTH = len("2026-01-31T15:30:00.000000Z")
 
 Count = BigInteger().with_variant(Integer(), "sqlite")
 Small = SmallInteger().with_variant(Integer(), "sqlite")
@@ -86,7 +87,9 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None or isinstance(value, datetime):
             return value if value is None else value.astimezone(UTC)
-        return datetime.strptime(value, MOMENT_FORMAT).replace(tzinfo=UTC)
+        if len(value) != MOMENT_LENGTH or not value.endswith("Z"):
+            raise ValueError(f"{value!r} is no moment of this store")
+        return datetime.fromisoformat(value)
 
 
 class Day(TypeDecorator[date]):

@@ -41,8 +41,8 @@ RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five m
 
 
 class Store:
-    """The ledger of one database. `answer` and `record` do a piece of work in a transaction
-    of a user, patiently; `read` and `write` give the bare transaction.
+    """The ledger of one database. `answer`, `record` and `rehearse` do a piece of work in a
+    transaction of a user, patiently; `read` and `write` give the bare transaction.
 
     The engine connects lazily: a Store can be made while the database is down.
     """
@@ -73,6 +73,10 @@ class Store:
         only if `keyed`: each command in it has the caller's key and so happens once."""
         return await patiently(lambda: _within(self.write(user_id, token=token), work), keyed=keyed)
 
+    async def rehearse(self, work: "Work[Result]", user_id: int | None = None) -> Result:
+        """What `work` would have written: it is done, with every check, and then undone."""
+        return await patiently(lambda: _within(self._undone(user_id), work), keyed=True)
+
     @asynccontextmanager
     async def read(self, user_id: int | None = None) -> AsyncIterator[AsyncSession]:
         """A read-only transaction as `user_id` (the configured local user by default)."""
@@ -89,6 +93,13 @@ class Store:
         """
         async with self._one_writer(), self._transaction(user_id, write=True) as session:
             session.info["token"] = token
+            yield session
+
+    @asynccontextmanager
+    async def _undone(self, user_id: int | None) -> AsyncIterator[AsyncSession]:
+        transaction = self._transaction(user_id, write=True, keep=False)
+        async with self._one_writer(), transaction as session:
+            session.info["rehearsed"] = True
             yield session
 
     @asynccontextmanager
@@ -116,7 +127,7 @@ class Store:
 
     @asynccontextmanager
     async def _transaction(
-        self, user_id: int | None, *, write: bool, role: str = ROLE
+        self, user_id: int | None, *, write: bool, role: str = ROLE, keep: bool = True
     ) -> AsyncIterator[AsyncSession]:
         user = int(self.settings.user_id if user_id is None else user_id)
         opening = self._opening(user, role, write=write)
@@ -124,7 +135,8 @@ class Store:
             # What a writer has not committed yet is nothing to remember.
             info = {"user_id": user, "memory": Memory() if write else self.memory}
             yield AsyncSession(connection, expire_on_commit=False, info=info)
-            await commit(connection)
+            if keep:
+                await commit(connection)
 
     def _opening(self, user: int, role: str, *, write: bool) -> list[str]:
         if self.database.dialect == "sqlite":
@@ -169,6 +181,11 @@ def token_of(session: AsyncSession) -> str | None:
     """The API token on whose behalf this transaction writes; None from within."""
     token: str | None = session.info.get("token")
     return token
+
+
+def is_rehearsed(session: AsyncSession) -> bool:
+    """Whether what this transaction writes will be undone."""
+    return bool(session.info.get("rehearsed"))
 
 
 def create_engine(settings: Settings) -> AsyncEngine:

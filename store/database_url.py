@@ -113,6 +113,19 @@ def parse_database_url(text: str, *, prepared: Prepared = "auto") -> Database:
     )
 
 
+PLACEHOLDER = "[YOUR-PASSWORD]"  # As Supabase prints it; where it is left, it is refused.
+
+
+def without_password(text: str) -> str:
+    """An address that was accepted, with a placeholder for its password."""
+    scheme, _, rest = unwrapped(text).partition("://")
+    if scheme.lower() in SQLITE_SCHEMES:
+        return f"{scheme}://{rest}"
+    login = read_address(rest).login
+    user, colon, _password = login.partition(":")
+    return f"{scheme}://{user}{colon}{PLACEHOLDER if colon else ''}{rest[len(login) :]}"
+
+
 def unwrapped(text: str) -> str:
     text = re.sub(r"^psql\s+", "", unquoted(text))
     return unquoted(text)

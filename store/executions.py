@@ -88,20 +88,24 @@ async def keep(
 
 
 async def executions_of(
-    session: AsyncSession, account_id: int, source: str, ticker: str
-) -> list[Dealt]:
-    """All that is kept of `ticker`; of an order that was filled further, its latest state."""
+    session: AsyncSession, account_id: int, source: str, tickers: Sequence[str]
+) -> dict[str, list[Dealt]]:
+    """All that is kept, by ticker; of an order that was filled further, its latest state."""
     rows = await session.execute(
         select(*Row.__table__.columns)
         .where(
             Row.user_id == user_of(session),
             Row.account_id == account_id,
             Row.source == source,
-            Row.ticker == ticker,
+            Row.ticker.in_(tickers),
         )
         .order_by(Row.execution_id, Row.quantity)
     )
-    return list({row["execution_id"]: dealt_of(row) for row in rows.mappings()}.values())
+    latest = {row["execution_id"]: dealt_of(row) for row in rows.mappings()}
+    found: dict[str, list[Dealt]] = defaultdict(list)
+    for one in latest.values():
+        found[one.execution.instrument.ticker].append(one)
+    return found
 
 
 async def rows_of_entry(session: AsyncSession, number: int) -> Sequence[Any]:

@@ -6,7 +6,7 @@ nevertheless, `verify` finds by working out these hashes again.
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -76,16 +76,14 @@ class WholeTrade:
 
 async def whole_trades(session: AsyncSession, first: int, last: int) -> list[WholeTrade]:
     """The trades from number `first` to `last`, by number."""
-    mine = user_of(session)
-    parts: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for model in PARTS:
-        within = model.trade_number.between(first, last)
-        statement = _rows(model).where(model.user_id == mine, within).order_by(*_key(model))
-        for row in (await session.execute(statement)).mappings():
-            parts[row["trade_number"]][model.__tablename__].append(row)
-    trades = _rows(Trade).where(Trade.user_id == mine, Trade.number.between(first, last))
-    found = (await session.execute(trades.order_by(Trade.number))).mappings().all()
-    return [WholeTrade(row, parts[row["number"]]) for row in found]
+    return await _trades(session, lambda number: number.between(first, last), PARTS)
+
+
+async def trades_numbered(
+    session: AsyncSession, numbers: Sequence[int], parts: Sequence[Any] = PARTS
+) -> list[WholeTrade]:
+    """The trades of these numbers, by number, with the rows of `parts` only."""
+    return await _trades(session, lambda number: number.in_(numbers), parts)
 
 
 async def whole_trade(session: AsyncSession, number: int) -> WholeTrade:
@@ -129,6 +127,20 @@ async def notes_of(session: AsyncSession, first: int, last: int) -> Sequence[Row
     statement = _rows(Note).where(Note.user_id == user_of(session), within)
     found: Sequence[Row] = (await session.execute(statement.order_by(*_key(Note)))).mappings().all()
     return found
+
+
+async def _trades(
+    session: AsyncSession, chosen: Callable[[Any], Any], of: Sequence[Any]
+) -> list[WholeTrade]:
+    mine = user_of(session)
+    parts: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for model in of:
+        statement = _rows(model).where(model.user_id == mine, chosen(model.trade_number))
+        for row in (await session.execute(statement.order_by(*_key(model)))).mappings():
+            parts[row["trade_number"]][model.__tablename__].append(row)
+    trades = _rows(Trade).where(Trade.user_id == mine, chosen(Trade.number))
+    found = (await session.execute(trades.order_by(Trade.number))).mappings().all()
+    return [WholeTrade(row, parts[row["number"]]) for row in found]
 
 
 def row_hash(row: Row | None) -> str:

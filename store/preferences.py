@@ -49,6 +49,20 @@ async def settings_of(session: AsyncSession) -> dict[str, str | None]:
     return {row.name: None if row.sealed else row.value for row in rows}
 
 
+async def remove_setting(session: AsyncSession, name: str, *, author: str = OWNER) -> None:
+    """Forget a setting, plain or secret.
+
+    Raises:
+        NotFound: there is no setting of this name.
+    """
+    if name not in await settings_of(session):
+        raise NotFound(f"No setting '{name}'.")
+    said = {"name": name}
+    command = await begin(session, "remove_setting", said, key=None, author=author)
+    await session.execute(delete(UserSetting).where(*_one(session, name)))
+    await note_down(session, command, said, answers_change=False)
+
+
 async def secret_setting(session: AsyncSession, keyring: Keyring, name: str) -> SecretStr:
     """A secret setting, opened.
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkstemp
+from typing import BinaryIO
 
 from pydantic import SecretStr
 
@@ -50,6 +52,30 @@ def replace_private(path: Path, text: SecretStr) -> None:
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file for its owner's eyes only, which takes the place of `path` at the end of the
+    block; whatever ends the block before leaves what was there.
+
+    Raises:
+        Invalid: something that is not a file has this name.
+        OSError: it cannot be written there.
+    """
+    path = Path(os.path.realpath(path))  # What a link leads to is replaced, never the link.
+    if path.exists() and not path.is_file():
+        raise Invalid(f"{path} is not a file; the name of a file is accepted.")
+    descriptor, new = mkstemp(prefix=f".{path.name}.", dir=path.parent)  # With mode 0600.
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    finally:
+        Path(new).unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 

@@ -42,6 +42,7 @@ from store.records import (
     ByDelivery,
     ByExpiry,
     ByFills,
+    ByPrices,
     BySettlement,
     Ending,
     ExitReason,
@@ -123,10 +124,10 @@ async def close_trade(
     key: str | None = None,
     author: str = OWNER,
 ) -> Recorded:
-    """End an open trade by fills, expiry, cash settlement, assignment or exercise.
+    """End an open trade by fills or prices, expiry, cash settlement, assignment or exercise.
 
     Delivery closes the option and trades its shares at the strike inside the same trade,
-    which stays open while it holds them. Fills, expiry and settlement must leave it flat.
+    which stays open while it holds them. All else must leave it flat.
 
     Raises:
         Invalid: something would stay open, or the trade has no option to end so.
@@ -141,6 +142,8 @@ async def close_trade(
         await _insert_legs(session, number, [leg for leg in legs if not leg.fills])
     elif isinstance(how, ByFills):
         fills = {leg: list(given) for leg, given in how.fills.items()}
+    elif isinstance(how, ByPrices):
+        fills = _dealt_away(legs, number, how)
     else:
         fills = _ended_options(legs, number, how)
     for leg_number, given in fills.items():
@@ -343,7 +346,7 @@ async def open_trade_of(session: AsyncSession, number: int) -> tuple[Trade, list
             f"Trade {number} is {trade.status} and locked; what is wrong in it is corrected by"
             " correct_trade or void_trade."
         )
-    return trade, await _legs_of(session, number)
+    return trade, await legs_of(session, number)
 
 
 async def fixed_hash(
@@ -402,7 +405,8 @@ async def _insert_conditions(session: AsyncSession, number: int, entry: TradeEnt
         await session.execute(insert(Condition), rows)
 
 
-async def _legs_of(session: AsyncSession, number: int) -> list[Leg]:
+async def legs_of(session: AsyncSession, number: int) -> list[Leg]:
+    """The legs of a trade with their fills, those that were delivered too."""
     mine = (LegRow.user_id == user_of(session), LegRow.trade_number == number)
     rows = (await session.scalars(select(LegRow).where(*mine).order_by(LegRow.leg_number))).all()
     fills = (
@@ -520,6 +524,25 @@ async def _open_rest(
     )
     await write_trade(session, command, account, entry, number)
     return number
+
+
+def _dealt_away(legs: Sequence[Leg], number: int, how: ByPrices) -> dict[int, list[FillEntry]]:
+    """The fills that flatten every leg at the prices said."""
+    fills = {}
+    for leg_number, said in how.prices.items():
+        held = _leg(legs, number, leg_number).position.open_quantity
+        if not held:
+            raise Invalid(f"Leg {leg_number} of trade {number} is flat already.")
+        fills[leg_number] = [
+            FillEntry(
+                side="sell" if held > 0 else "buy",
+                quantity=abs(held),
+                price=said.price,
+                fee=said.fee,
+                filled_at=how.at,
+            )
+        ]
+    return fills
 
 
 def _ended_options(

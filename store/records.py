@@ -215,6 +215,18 @@ class ByFills(Said):
     fills: dict[int, tuple[FillEntry, ...]] = Field(min_length=1)
 
 
+class LegPrice(Said):
+    price: Exact
+    fee: Cash = Decimal(0)
+
+
+class ByPrices(Said):
+    """Every open leg is dealt away whole at `at`: its price, and its fee, by leg number."""
+
+    at: Moment
+    prices: dict[int, LegPrice] = Field(min_length=1)
+
+
 class ByExpiry(Accounting):
     """Every open option expires worthless at `at`."""
 
@@ -234,4 +246,4 @@ class ByDelivery(Accounting):
     fee: Cash = Decimal(0)
 
 
-Ending = ByFills | ByExpiry | BySettlement | ByDelivery
+Ending = ByFills | ByPrices | ByExpiry | BySettlement | ByDelivery

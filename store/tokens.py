@@ -14,7 +14,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Literal, TypeAlias, get_args
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import ColumnElement, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.audit import OWNER, begin, note_down
@@ -133,12 +133,25 @@ async def revoke_token(session: AsyncSession, number: int, *, author: str = OWNE
 
 async def any_token(session: AsyncSession) -> bool:
     """Whether any user has a token that still opens something, as the operator sees it."""
+    return bool(await session.scalar(select(exists().where(*_open_still()))))
+
+
+async def is_open(session: AsyncSession, number: int) -> bool:
+    """Whether the user's token still opens something: neither revoked nor expired."""
+    open_still = select(ApiToken.token_number).where(
+        ApiToken.user_id == user_of(session),
+        ApiToken.token_number == number,
+        *_open_still(),
+    )
+    return await session.scalar(open_still) is not None
+
+
+def _open_still() -> tuple[ColumnElement[bool], ...]:
     now = datetime.now(UTC)
-    open_still = (
+    return (
         ApiToken.revoked_at.is_(None),
         (ApiToken.expires_at.is_(None)) | (ApiToken.expires_at > now),
     )
-    return bool(await session.scalar(select(exists().where(*open_still))))
 
 
 def user_named_by(text: str) -> int | None:

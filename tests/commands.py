@@ -17,9 +17,11 @@ from store.records import (
     ByDelivery,
     ByExpiry,
     ByFills,
+    ByPrices,
     BySettlement,
     FillEntry,
     LegEntry,
+    LegPrice,
     SnapshotEntry,
     TradeEntry,
 )
@@ -189,6 +191,15 @@ def endings(draw: st.DrawFn, number: int, trade: Trade, at: datetime) -> Command
         }
     )
     return command("close_trade", number=number, how=how, exit_reason="target")
+
+
+@st.composite
+def price_endings(draw: st.DrawFn, number: int, trade: Trade, at: datetime) -> Command:
+    """Every open leg dealt away at a price (one of them forgotten, now and then)."""
+    held = [number for number, leg in trade.legs.items() if leg.held] or [1]
+    kept = held[draw(st.sampled_from([0, 0, 0, 0, 1])) :] or held
+    said = {leg: LegPrice(price=draw(prices), fee=draw(fee_rates)) for leg in kept}
+    return command("close_trade", number=number, how=ByPrices(at=at, prices=said))
 
 
 def expiries(number: int, trade: Trade, at: datetime) -> Commands:

@@ -21,6 +21,7 @@ from store.records import (
     ByDelivery,
     ByExpiry,
     ByFills,
+    ByPrices,
     BySettlement,
     Ending,
     FillEntry,
@@ -243,9 +244,9 @@ class Ledger:
         trade = self._open(number)
         if isinstance(how, ByDelivery):
             return {number: self._delivered(trade, how)}
-        fills = how.fills if isinstance(how, ByFills) else ended(trade, how)
-        for leg_number in fills:
+        for leg_number in said_legs(how):
             self._leg(trade, leg_number)
+        fills = how.fills if isinstance(how, ByFills) else ended(trade, how)
         closed = trade.filled(fills)
         if not closed.flat:
             raise Invalid("something would stay open")
@@ -340,9 +341,28 @@ class Ledger:
         return with_shares.filled({how.leg: [end], shares: [dealt]})
 
 
-def ended(trade: Trade, how: ByExpiry | BySettlement) -> dict[int, list[FillEntry]]:
-    """The fills by which every open option expires worthless, or is paid what it is worth."""
+def said_legs(how: Ending) -> list[int]:
+    """The legs that are named."""
+    if isinstance(how, ByFills):
+        return list(how.fills)
+    return list(how.prices) if isinstance(how, ByPrices) else []
+
+
+def ended(trade: Trade, how: ByPrices | ByExpiry | BySettlement) -> dict[int, list[FillEntry]]:
+    """The fills by which legs are dealt away, expire worthless, or are paid what they are worth."""
     fills = {}
+    if isinstance(how, ByPrices):
+        for number, said in how.prices.items():
+            held = trade.legs[number].held
+            if not held:
+                raise Invalid("what is flat cannot be dealt away")
+            fills[number] = [
+                FillEntry(
+                    side="sell" if held > 0 else "buy", quantity=abs(held), price=said.price,
+                    fee=said.fee, filled_at=how.at,
+                )
+            ]  # fmt: skip
+        return fills
     for number, leg in trade.legs.items():
         if not leg.held:
             continue

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
+from mcp.types import PromptReference
 
 from mcp_server.door import Door
 from mcp_server.rest import api
@@ -26,6 +27,18 @@ from tests.ledger import record, trade
 OTHER = 2
 RESOURCES = {"/api/trades": "get_trade_history", "/api/trades/{number}": "get_trade"}
 AS_OF = re.compile(r'"as_of":"[^"]*"')
+READ = [
+    "trades://definitions", "trades://schema", "trades://overview",
+    "trades://trade/1", "trades://trade/31", "trades://trade/40",
+    "skill://review-my-trading/SKILL.md",
+]  # fmt: skip
+PROMPTS = {
+    "pre_trade_check": {"ticker": "AAPL"},
+    "post_mortem": {"number": "1"},
+    "weekly_review": {},
+    "strategy_review": {"strategy": "leap"},
+    "score_calibration": {},
+}
 QUERIES = {query.__name__: query for query in queries.load()}
 FILTERS: list[dict[str, Any]] = [
     {},
@@ -169,17 +182,53 @@ def test_every_question_is_asked_in_several_ways() -> None:
 
 
 async def test_everything_that_the_server_offers_is_asked_here(store: Store) -> None:
-    """A kind of offer that is new here, a resource or a prompt, has to join this property."""
+    """A kind of offer that is new here has to join this property."""
     async with Client(build(store)) as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
         offered = client.server_capabilities
-        resources = (await client.list_resources()).resources
+        resources = {one.uri for one in (await client.list_resources()).resources}
         templates = (await client.list_resource_templates()).resource_templates
-        prompts = (await client.list_prompts()).prompts
+        prompts = {one.name for one in (await client.list_prompts()).prompts}
 
     assert tools == set(QUERIES)
-    assert (resources, templates, prompts) == ([], [], [])
-    assert offered.completions is None
+    assert resources == {uri for uri in READ if "/trade/" not in uri}
+    assert [one.uri_template for one in templates] == ["trades://trade/{number}"]
+    assert prompts == set(PROMPTS)
+    assert offered.completions is not None
+    assert set(offered.extensions or {}) == {"io.modelcontextprotocol/skills"}
+
+
+async def everything_read(store: Store) -> dict[str, str]:
+    """Every resource, prompt and completion as user 1 gets it, but for its moment."""
+    found: dict[str, str] = {}
+    store.memory = Memory()
+    async with Client(build(store)) as client:
+        for uri in READ:
+            try:
+                [content] = (await client.read_resource(uri)).contents
+                text = content.model_dump()["text"]
+                found[uri] = re.sub(r'"as_of":"[^"]+"', "", text)
+            except MCPError as refused:
+                found[uri] = str(refused)
+        for name, arguments in PROMPTS.items():
+            found[name] = (await client.get_prompt(name, arguments)).model_dump_json()
+        for argument in ("ticker", "strategy", "account", "number"):
+            for typed in ("", "A", "o", "t", "1", "4"):
+                asked = {"name": argument, "value": typed}
+                given = await client.complete(PromptReference(name="pre_trade_check"), asked)
+                found[f"{argument} {typed}"] = given.completion.model_dump_json()
+    return found
+
+
+async def test_nor_what_is_read_filled_in_or_completed(store: Store) -> None:
+    await fill(store, 1, 3)
+    before = await everything_read(store)
+
+    await fill(store, OTHER, 13, more="\n2026-01-09 ONLYTHEIRS +5\n2026-01-09 TTT +1")
+    await record(store, ledger(23, 9), account="theirs", mode="live", user_id=OTHER)
+
+    assert await everything_read(store) == before
+    assert "ONLYTHEIRS" not in str(before)
 
 
 async def test_what_is_remembered_for_one_user_is_told_to_no_other(store: Store) -> None:

@@ -53,7 +53,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
         open_trade, add_fill, close_trade, add_snapshots, add_note, correct_trade, void_trade,
     )
 }  # fmt: skip
-ENDINGS = ("ByFills", "ByExpiry", "BySettlement", "ByDelivery")
+ENDINGS = ("ByFills", "ByPrices", "ByExpiry", "BySettlement", "ByDelivery")
 # What has to occur, lest the rules come to test less than they seem to.
 EVERYTHING = {
     *((name, "done") for name in (*COMMANDS, *ENDINGS, "put_account") if name != "close_trade"),
@@ -162,6 +162,11 @@ class Ledgers(RuleBasedStateMachine):
     @rule(trade=a_trade("open"), data=st.data())
     def a_trade_is_closed_by_fills(self, trade: tuple[int, int], data: st.DataObject) -> None:
         self.says_of(trade, commands.endings, data)
+
+    @given("open")
+    @rule(trade=a_trade("open"), data=st.data())
+    def a_trade_is_closed_at_prices(self, trade: tuple[int, int], data: st.DataObject) -> None:
+        self.says_of(trade, commands.price_endings, data)
 
     @precondition(lambda machine: machine.options())
     @rule(trade=an_option(), data=st.data())

@@ -14,6 +14,7 @@ from pydantic import (
     StrictBool,
     computed_field,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from store.checklist import CHECKS_MAX, CheckEntry
 from store.connections import BASE_URLS, Broker, BrokerEnvironment
@@ -36,6 +37,7 @@ from store.records import (
 
 SNAPSHOTS_MAX = 10_000
 NUMBER_MAX = 1_000_000_000
+Unsaid = SkipJsonSchema[None]  # A form and a query have no null.
 
 
 def _whole(value: Any) -> Any:

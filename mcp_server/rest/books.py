@@ -41,7 +41,7 @@ async def put_account(desk: TheDesk, account: accounts.AccountEntry) -> AccountF
     mode, currency, zone or tolerance it is refused (409)."""
 
     async def work(session: AsyncSession) -> AccountFound:
-        made = await accounts.put_account(session, account, author=desk.door.author())
+        made = await accounts.put_account(session, account, author=desk.author())
         return AccountFound.model_validate(made)
 
     return await desk.write("put_account", {"entry": account}, work, keyed=True)
@@ -60,7 +60,7 @@ async def list_settings(desk: TheDesk) -> Settings:
 @router.put("/settings/{name}", tags=["settings"], status_code=204, responses=OF_WRITING)
 async def put_setting(desk: TheDesk, name: SettingName, setting: NewSetting) -> Response:
     """Keep a setting; one of the same name is replaced."""
-    author, value = desk.door.author(), setting.value
+    author, value = desk.author(), setting.value
 
     async def work(session: AsyncSession) -> None:
         if setting.secret:
@@ -99,7 +99,7 @@ async def put_connection(
     async def work(session: AsyncSession) -> None:
         keyring = load_keyring(desk.door.store.settings)
         await connections.put_connection(
-            session, keyring, broker, environment, connection.token, author=desk.door.author()
+            session, keyring, broker, environment, connection.token, author=desk.author()
         )
 
     said = {"broker": broker, "environment": environment}
@@ -119,7 +119,7 @@ async def remove_connection(
     """Forget a broker's token."""
 
     async def work(session: AsyncSession) -> None:
-        await connections.remove_connection(session, broker, environment, author=desk.door.author())
+        await connections.remove_connection(session, broker, environment, author=desk.author())
 
     said = {"broker": broker, "environment": environment}
     await desk.write("remove_connection", said, work, keyed=False)

@@ -19,7 +19,7 @@ from store.fixed import canonical
 from store.queries.answer import DEFINITIONS
 from store.users import require_user
 
-WRITE = "trades:write"
+PROGRAM = "program"
 
 Result = TypeVar("Result")
 
@@ -45,12 +45,11 @@ class Desk:
         self, name: str, said: dict[str, Any], work: Work[Result], *, keyed: bool
     ) -> Result:
         """What `work` wrote; `keyed` if it may be done again where a connection broke off."""
+        return await self.logged(name, said, lambda: self.door.record(work, keyed=keyed))
 
-        async def written() -> Result:
-            self.door.require_scope(WRITE)
-            return await self.door.record(work, keyed=keyed)
-
-        return await self.logged(name, said, written)
+    def author(self) -> str:
+        """Who writes, for the record."""
+        return self.door.author(PROGRAM)
 
     async def answer(
         self, request: Request, name: str, said: dict[str, Any], work: Work[BaseModel]

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
@@ -49,7 +50,7 @@ class ExactRoute(APIRoute):
         known = {one.alias for one in self.dependant.query_params}
 
         async def handle(request: Request) -> Response:
-            if not self.is_question:
+            if not self.knows_its_own:
                 require_known(known, request)
             if field is None:
                 return await handler(request)
@@ -61,9 +62,11 @@ class ExactRoute(APIRoute):
         return handle
 
     @property
-    def is_question(self) -> bool:
-        """Whether its parameters are the question's own, which knows them."""
-        return "parameters" in (self.openapi_extra or {})
+    def knows_its_own(self) -> bool:
+        """Whether the unknown is refused elsewhere: by the question, or by a model."""
+        kinds = [one.field_info.annotation for one in self.dependant.query_params]
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        return "parameters" in (self.openapi_extra or {}) or bool(models)
 
 
 def require_known(known: set[str], request: Request) -> None:

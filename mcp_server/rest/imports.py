@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcp_server.problems import API
+from mcp_server.rest.bodies import Unsaid
 from mcp_server.rest.desk import Desk, TheDesk
 from mcp_server.rest.exact import ExactRoute
 from mcp_server.rest.imported import Imported, previewed, statement_recorded, trades_in
@@ -34,9 +34,6 @@ def _known_format(name: str) -> str:
     if name not in formats():
         raise ValueError(f"{', '.join(formats())} are accepted")
     return name
-
-
-Unsaid = SkipJsonSchema[None]  # A form has no null.
 
 
 class Upload(BaseModel):

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mcp_server.door import Door
@@ -17,9 +18,9 @@ from mcp_server.rest.desk import TheDesk
 from mcp_server.rest.exact import ExactRoute
 from mcp_server.rest.refusals import OF_READING
 from mcp_server.tools import TEXT_MAX, Question, is_blank, refused
+from store.context import context
 from store.errors import Invalid
 from store.queries import load
-from store.queries.answer import Answer
 
 # Questions that are resources, too: their path, and the operation's name there.
 RESOURCES = {
@@ -36,6 +37,7 @@ def questions_router(door: Door) -> APIRouter:
         add(router, question, f"/questions/{question.name}", question.name, "questions")
         if resource := RESOURCES.get(question.name):
             add(router, question, *resource, "trades")
+    add(router, Question.about(context, door), "/context", "context", "questions")
     return router
 
 
@@ -60,8 +62,8 @@ def answering(question: Question) -> Callable[..., Awaitable[Response]]:
     async def answer(desk: TheDesk, request: Request) -> Response:
         given = arguments_of(request, known)
 
-        async def work(session: AsyncSession) -> Answer:
-            found: Answer = await question.fn(session, **accepted(question, given))
+        async def work(session: AsyncSession) -> BaseModel:
+            found: BaseModel = await question.fn(session, **accepted(question, given))
             return found
 
         return await desk.answer(request, question.name, given, work)

@@ -62,7 +62,7 @@ async def open_trade(
     """Record a trade with its fills so far; one whose legs are all flat is closed at once."""
 
     async def work(session: AsyncSession) -> Recorded:
-        return await recording.open_trade(session, trade, key=key, author=desk.door.author())
+        return await recording.open_trade(session, trade, key=key, author=desk.author())
 
     done = await recorded(desk, response, "open_trade", {"entry": trade, "key": key}, work)
     response.headers["location"] = f"{API}/trades/{done.number}"
@@ -81,7 +81,7 @@ async def add_fill(
     async def work(session: AsyncSession) -> Recorded:
         return await recording.add_fill(
             session, number, fill.leg, fill.entry(),
-            exit_reason=fill.exit_reason, key=key, author=desk.door.author(),
+            exit_reason=fill.exit_reason, key=key, author=desk.author(),
         )  # fmt: skip
 
     said = {"number": number, "fill": fill, "key": key}
@@ -97,7 +97,7 @@ async def add_snapshots(
 
     async def work(session: AsyncSession) -> Recorded:
         return await recording.add_snapshots(
-            session, number, marks.snapshots, key=key, author=desk.door.author()
+            session, number, marks.snapshots, key=key, author=desk.author()
         )
 
     said = {"number": number, "snapshots": marks, "key": key}
@@ -117,7 +117,7 @@ async def close_trade(
     async def work(session: AsyncSession) -> Recorded:
         return await recording.close_trade(
             session, number, ending(how),
-            exit_reason=how.exit_reason, key=key, author=desk.door.author(),
+            exit_reason=how.exit_reason, key=key, author=desk.author(),
         )  # fmt: skip
 
     said = {"number": number, "how": how, "key": key}
@@ -134,7 +134,7 @@ async def correct_trade(
     async def work(session: AsyncSession) -> Recorded:
         return await corrections.correct_trade(
             session, number, correction.trade,
-            reason=correction.reason, key=key, author=desk.door.author(),
+            reason=correction.reason, key=key, author=desk.author(),
         )  # fmt: skip
 
     said = {"number": number, "correction": correction, "key": key}
@@ -151,7 +151,7 @@ async def void_trade(
 
     async def work(session: AsyncSession) -> Recorded:
         return await corrections.void_trade(
-            session, number, reason=voiding.reason, key=key, author=desk.door.author()
+            session, number, reason=voiding.reason, key=key, author=desk.author()
         )
 
     said = {"number": number, "voiding": voiding, "key": key}
@@ -165,9 +165,7 @@ async def add_note(
     """Append a journal entry to a trade, open or locked."""
 
     async def work(session: AsyncSession) -> Recorded:
-        return await recording.add_note(
-            session, number, note.body, key=key, author=desk.door.author()
-        )
+        return await recording.add_note(session, number, note.body, key=key, author=desk.author())
 
     said = {"number": number, "note": note, "key": key}
     return await recorded(desk, response, "add_note", said, work)
@@ -195,7 +193,7 @@ async def answer_checklist(
 
     async def work(session: AsyncSession) -> Recorded:
         return await checklist.answer_checklist(
-            session, number, answers.checks, key=key, author=desk.door.author()
+            session, number, answers.checks, key=key, author=desk.author()
         )
 
     said = {"number": number, "checks": answers, "key": key}

@@ -3,26 +3,38 @@
 import click
 
 from store.cli.accounts import accounts
+from store.cli.completion import completion
+from store.cli.config import config
 from store.cli.connections import connections
-from store.cli.imports import import_
+from store.cli.context import context_
+from store.cli.demo import demo
+from store.cli.export import export
+from store.cli.imports import formats_, import_
 from store.cli.keys import keys
 from store.cli.migrating import migrate, rollback, status
 from store.cli.records import audit, verify
+from store.cli.settings import settings
 from store.cli.tenants import tiers, users
 from store.cli.terminal import Commands
 from store.cli.tokens import tokens
+from store.cli.trades import trades
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: trade-history COMMAND --help",
+)
 @click.version_option(package_name="trade-history-mcp")
 def cli() -> None:
     """Your trade history: exact records, kept in the database that DATABASE_URL names."""
 
 
 COMMANDS = (
-    import_, accounts, connections, verify, audit,
+    import_, trades, formats_, export, accounts, settings, connections, context_, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
+    config, completion, demo,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

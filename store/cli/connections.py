@@ -1,11 +1,15 @@
 """Connections to brokers: the token comes from a prompt or stdin, never from the command."""
 
-import sys
-
 import click
-from pydantic import SecretStr
 
-from store.cli.terminal import as_json_option, run, say, say_list, user_option
+from store.cli.terminal import (
+    as_json_option,
+    run,
+    said_secret,
+    say_done,
+    say_list,
+    user_option,
+)
 from store.connections import (
     BASE_URLS,
     BROKERS,
@@ -25,21 +29,19 @@ environment_option = click.option(
 )
 
 
-@click.group()
+@click.group(epilog="Example: trade-history connections list")
 def connections() -> None:
     """How brokers are reached; their tokens are sealed and never shown."""
 
 
-@connections.command("set")
+@connections.command("set", epilog="Example: trade-history connections set tradier < token.txt")
 @broker_argument
 @environment_option
 @user_option
-def set_(broker: Broker, environment: BrokerEnvironment, user: int | None) -> None:
+@as_json_option
+def set_(broker: Broker, environment: BrokerEnvironment, user: int | None, as_json: bool) -> None:
     """Keep the token of BROKER, read from stdin or asked for."""
-    if sys.stdin.isatty():
-        token = SecretStr(click.prompt("Token", hide_input=True, err=True))
-    else:
-        token = SecretStr(sys.stdin.readline().strip())
+    token = said_secret("Token")
 
     async def put(store: Store) -> None:
         keyring = load_keyring(store.settings)
@@ -47,10 +49,11 @@ def set_(broker: Broker, environment: BrokerEnvironment, user: int | None) -> No
             await put_connection(session, keyring, broker, environment, token)
 
     run(put)
-    say(f"{broker} ({environment}): the token is kept, sealed.")
+    done = f"{broker} ({environment}): the token is kept, sealed."
+    say_done({"broker": broker, "environment": environment}, done, as_json)
 
 
-@connections.command("list")
+@connections.command("list", epilog="Example: trade-history connections list --json")
 @user_option
 @as_json_option
 def list_(user: int | None, as_json: bool) -> None:
@@ -72,11 +75,12 @@ def list_(user: int | None, as_json: bool) -> None:
     )
 
 
-@connections.command()
+@connections.command(epilog="Example: trade-history connections remove tradier")
 @broker_argument
 @environment_option
 @user_option
-def remove(broker: Broker, environment: BrokerEnvironment, user: int | None) -> None:
+@as_json_option
+def remove(broker: Broker, environment: BrokerEnvironment, user: int | None, as_json: bool) -> None:
     """Forget the token of BROKER."""
 
     async def removed(store: Store) -> None:
@@ -84,4 +88,5 @@ def remove(broker: Broker, environment: BrokerEnvironment, user: int | None) -> 
             await remove_connection(session, broker, environment)
 
     run(removed)
-    say(f"{broker} ({environment}): forgotten.")
+    done = f"{broker} ({environment}): forgotten."
+    say_done({"broker": broker, "environment": environment}, done, as_json)

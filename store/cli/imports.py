@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,55 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from store.cli.terminal import as_json_option, run, say, say_json
+from store.cli.completion import account_names
+from store.cli.terminal import as_json_option, run, say, say_json, say_list, user_option
 from store.database import Store
+from store.errors import Invalid
 from store.importers import ImportFile, Rejection, Statement, formats, read
+from store.importers.mapped import FOLDER
+from store.importers.mapping import save
 from store.importing import ImportResult, RowsRefused, StatementResult, import_file
 from store.importing.preview import StatementPreview, preview
 from store.records import Mode
+from store.settings import load_settings
 
 LONG_FILE = 200  # Rows from which waiting is worth a progress bar.
 
 
-@click.command("import")
+class Exact(click.ParamType[Decimal]):
+    """A number, exactly as it is written."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Decimal:
+        try:
+            found = Decimal(value)
+        except InvalidOperation:
+            found = Decimal("NaN")
+        if not found.is_finite() or found <= 0:
+            self.fail(f"'{value}' is refused; a number above 0 is accepted.", param, ctx)
+        return found
+
+
+@click.command("formats", epilog="Example: trade-history formats")
+@as_json_option
+def formats_(as_json: bool) -> None:
+    """List the formats of files that `import` reads, and by what it knows them."""
+    say_list(
+        [{"format": one.name, "known_by": one.known_by} for one in formats().values()],
+        "{format}: {known_by}".format_map,
+        as_json=as_json,
+        none="No formats.",
+    )
+
+
+@click.command("import", epilog="Example: trade-history import trades.csv --mode live")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--account", help="Where trades go that name no account.")
+@click.option(
+    "--account",
+    help="Where trades go that name no account.",
+    shell_complete=account_names,
+)
 @click.option("--mode", type=click.Choice(["paper", "live"]), help="What they are.")
 @click.option("--zone", help="Whose clock showed moments without offset: America/New_York.")
 @click.option("--currency", help="What a new account is kept in; USD unless said.")
@@ -34,8 +70,14 @@ LONG_FILE = 200  # Rows from which waiting is worth a progress bar.
     type=click.Choice(list(formats())),
     help="The file's format; recognised unless said.",
 )
+@click.option(
+    "--multiplier", type=Exact(), help="Currency per point of price, where the file lacks it."
+)
+@click.option("--map", "mapping", help="A mapping of columns: a saved or shipped one, or a file.")
+@click.option("--save-map", help="Save the mapping of --map under this name.")
 @click.option("--preview", "only_preview", is_flag=True, help="Only say what is in the file.")
 @click.option("--take-good", is_flag=True, help="Record good rows though others are refused.")
+@user_option
 @as_json_option
 def import_(
     file: Path,
@@ -45,8 +87,12 @@ def import_(
     currency: str | None,
     ticker: str | None,
     format_: str | None,
+    multiplier: Decimal | None,
+    mapping: str | None,
+    save_map: str | None,
     only_preview: bool,
     take_good: bool,
+    user: int | None,
     as_json: bool,
 ) -> None:
     """Import the trades of FILE, all of them or none; again, only what is new."""
@@ -58,19 +104,25 @@ def import_(
         zone=zone,
         currency=currency,
         ticker=ticker,
+        multiplier=multiplier,
+        mapping=mapping,
     )
+    if save_map is not None:
+        say_saved(mapping, save_map)
     if only_preview:
         say_preview(found, as_json=as_json)
         return
     try:
         if isinstance(found, Statement):
-            result = run(lambda store: imported_statement(store, found, take_good=take_good))
+            result = run(
+                lambda store: imported_statement(store, found, take_good=take_good, user=user)
+            )
             if as_json:
                 say_json(statement_as_dict(found) | result_as_dict(result))
             else:
                 say_statement_result(found, result)
         else:
-            trades = run(lambda store: imported(store, found, take_good=take_good))
+            trades = run(lambda store: imported(store, found, take_good=take_good, user=user))
             if as_json:
                 say_json(as_dict(found) | trades_as_dict(trades))
             else:
@@ -81,22 +133,33 @@ def import_(
         raise
 
 
-async def imported(store: Store, file: ImportFile, *, take_good: bool) -> ImportResult:
+def say_saved(mapping: str | None, name: str) -> None:
+    if mapping is None:
+        raise Invalid("--save-map saves the mapping of --map, which is missing.")
+    saved = save(Path(mapping), name, load_settings().data_folder() / FOLDER)
+    click.echo(f"The mapping is saved: --map {saved.stem} uses it from now on.", err=True)
+
+
+async def imported(
+    store: Store, file: ImportFile, *, take_good: bool, user: int | None
+) -> ImportResult:
     with progress_of(len(file.trades)) as progress:
         # Every trade of a file has a key, so that a broken connection may be made good.
         return await store.record(
             lambda session: import_file(session, file, take_good=take_good, progress=progress),
+            user,
             keyed=True,
         )
 
 
 async def imported_statement(
-    store: Store, statement: Statement, *, take_good: bool
+    store: Store, statement: Statement, *, take_good: bool, user: int | None
 ) -> StatementResult:
     with progress_of(len(statement.executions)) as progress:
         # Executions are kept once, so that a broken connection may be made good.
         return await store.record(
             lambda session: import_file(session, statement, take_good=take_good, progress=progress),
+            user,
             keyed=True,
         )
 

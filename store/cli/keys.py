@@ -5,18 +5,18 @@ from typing import Any
 
 import click
 
-from store.cli.terminal import WRONG, as_json_option, run, say, say_list
+from store.cli.terminal import WRONG, as_json_option, run, say, say_done, say_list
 from store.database import Store
 from store.keyring import Keyring, forget_old, given_keys, load_keyring, rotate_file
 from store.rotating import reseal_everything, used_key_ids
 
 
-@click.group()
+@click.group(epilog="Example: trade-history keys list")
 def keys() -> None:
     """The keys that seal broker tokens and other secrets at rest."""
 
 
-@keys.command("list")
+@keys.command("list", epilog="Example: trade-history keys list --json")
 @as_json_option
 def list_(as_json: bool) -> None:
     """List the ids of the keys; the first one seals. A key that something is sealed with and
@@ -38,9 +38,10 @@ def key_line(one: Mapping[str, Any]) -> str:
     return f"{one['key']}: {does}, {'in use' if one['in_use'] else 'unused'}"
 
 
-@keys.command()
+@keys.command(epilog="Example: trade-history keys rotate")
+@as_json_option
 @click.pass_context
-def rotate(ctx: click.Context) -> None:
+def rotate(ctx: click.Context, as_json: bool) -> None:
     """Make a new key and seal everything again with it; killed, run it again.
 
     With keys from the environment put the new one first yourself, then run this. The old
@@ -58,15 +59,19 @@ def rotate(ctx: click.Context) -> None:
         return keyring, done, await used_key_ids(store) - set(keyring.ids)
 
     keyring, done, missing = run(rotated)
-    say(f"Key {keyring.current.id} seals; {done} secrets were sealed again with it.")
+    told = {"key": keyring.current.id, "sealed_again": done, "missing": sorted(missing)}
+    line = f"Key {keyring.current.id} seals; {done} secrets were sealed again with it."
+    say_done(told, line, as_json)
     if missing:
-        say(f"Not opened, for this machine lacks their keys: what {', '.join(missing)} sealed.")
+        if not as_json:
+            say(f"Not opened, for this machine lacks their keys: what {', '.join(missing)} sealed.")
         ctx.exit(WRONG)
 
 
-@keys.command()
+@keys.command(epilog="Example: trade-history keys forget")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
-def forget(yes: bool) -> None:
+@as_json_option
+def forget(yes: bool, as_json: bool) -> None:
     """Drop the keys of the key file that seal nothing in this database any more.
 
     What another database or a backup holds, sealed with them, nobody opens again.
@@ -81,4 +86,5 @@ def forget(yes: bool) -> None:
     async def forgotten(store: Store) -> Keyring:
         return forget_old(store.settings, await used_key_ids(store))
 
-    say(f"Kept: {', '.join(run(forgotten).ids)}.")
+    kept = run(forgotten).ids
+    say_done({"kept": kept}, f"Kept: {', '.join(kept)}.", as_json)

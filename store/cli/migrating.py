@@ -9,14 +9,14 @@ from store.cli.terminal import as_json_option, say, say_json, shown
 from store.settings import load_settings
 
 
-@click.command()
+@click.command(epilog="Example: trade-history migrate")
 @as_json_option
 def migrate(as_json: bool) -> None:
     """Bring the database's schema up to this program's."""
     say_schema(asyncio.run(schema.upgrade(load_settings())), as_json)
 
 
-@click.command()
+@click.command(epilog="Example: trade-history rollback 0001")
 @click.argument("revision")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @as_json_option
@@ -31,7 +31,7 @@ def rollback(revision: str, yes: bool, as_json: bool) -> None:
     say_schema(asyncio.run(schema.downgrade(settings, revision)), as_json)
 
 
-@click.command()
+@click.command(epilog="Example: trade-history status --json")
 @as_json_option
 def status(as_json: bool) -> None:
     """Say which database is used and where its schema stands; changes nothing."""

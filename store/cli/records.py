@@ -29,7 +29,7 @@ class HeadType(click.ParamType[Head]):
         return Head(int(found[1]), found[2])
 
 
-@click.command()
+@click.command(epilog="Example: trade-history verify --all")
 @user_option
 @click.option("--all", "everybody", is_flag=True, help="Every user of this store.")
 @click.option("--expect", type=HeadType(), help="A head that the chain must contain.")
@@ -82,7 +82,7 @@ def say_verified(wrong: str | None, found: Sequence[Verified], as_json: bool) ->
                 f" head {one.head}")  # fmt: skip
 
 
-@click.command()
+@click.command(epilog="Example: trade-history audit > audit.jsonl")
 @user_option
 @click.option("--calls", is_flag=True, help="The questions that were asked, not the writes.")
 def audit(user: int | None, calls: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from store.cli.terminal import NUMBER, as_json_option, run, say, say_json, say_list
+from store.cli.terminal import NUMBER, as_json_option, run, say_done, say_list
 from store.database import Store
 from store.schema import add_user
 from store.users import (
@@ -22,12 +22,12 @@ from store.users import (
 LIMIT = click.IntRange(0, 2**53)
 
 
-@click.group()
+@click.group(epilog="Example: trade-history users list")
 def users() -> None:
     """The people whose trades are kept here, each behind a wall."""
 
 
-@users.command("list")
+@users.command("list", epilog="Example: trade-history users list --json")
 @as_json_option
 def list_(as_json: bool) -> None:
     """List the users with their tiers and how many trades they have recorded."""
@@ -48,7 +48,7 @@ def list_(as_json: bool) -> None:
     )
 
 
-@users.command()
+@users.command(epilog="Example: trade-history users add Ann --tier free")
 @click.argument("name")
 @click.option("--tier", type=click.Choice(TIERS), default="free", show_default=True)
 @as_json_option
@@ -63,13 +63,14 @@ def add(name: str, tier: TierName, as_json: bool) -> None:
                 return number
 
     number = run(added)
-    say_json({"user": number, "tier": tier}) if as_json else say(f"User {number}, tier {tier}.")
+    say_done({"user": number, "tier": tier}, f"User {number}, tier {tier}.", as_json)
 
 
-@users.command()
+@users.command(epilog="Example: trade-history users tier 2 pro")
 @click.argument("user", type=NUMBER)
 @click.argument("tier", type=click.Choice(TIERS))
-def tier(user: int, tier: TierName) -> None:
+@as_json_option
+def tier(user: int, tier: TierName, as_json: bool) -> None:
     """Give USER another TIER; what is recorded beyond its limits stays."""
 
     async def put(store: Store) -> None:
@@ -77,10 +78,10 @@ def tier(user: int, tier: TierName) -> None:
             await put_tier(session, tier)
 
     run(put)
-    say(f"User {user} has the tier {tier}.")
+    say_done({"user": user, "tier": tier}, f"User {user} has the tier {tier}.", as_json)
 
 
-@click.command()
+@click.command(epilog="Example: trade-history tiers free --calls 60 --trades 1000")
 @click.argument("tier", type=click.Choice(TIERS), required=False)
 @click.option("--calls", type=LIMIT, help="Calls a minute of one token; 0 is without limit.")
 @click.option("--accounts", type=LIMIT, help="Accounts of a user; 0 is without limit.")

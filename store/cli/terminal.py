@@ -6,10 +6,13 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 refused, 
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
+from pydantic import SecretStr
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from store import schema
@@ -68,14 +71,53 @@ def say_list(
     as_json: bool,
     none: str,
 ) -> None:
-    """One line for each that was found, or all of them as JSON; `none` where nothing was."""
+    """A table on a terminal, one line for each elsewhere, or all of them as JSON; `none` where
+    nothing was found."""
     if as_json:
         say_json(found)
-        return
-    for one in found:
-        say(line(one))
-    if not found:
+    elif not found:
         say(none)
+    elif sys.stdout.isatty():
+        say_table(found)
+    else:
+        for one in found:
+            say(line(one))
+
+
+def say_table(found: Sequence[Mapping[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD  # Costs a tenth of a second, and pipes need none of it.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(name.replace("_", " ") for name in found[0]), box=SIMPLE_HEAD)
+    for one in found:
+        # As Text, for markup in a name is the user's own.
+        table.add_row(*(Text(shown(cell(value))) for value in one.values()))
+    Console().print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def say_done(what: Mapping[str, Any], line: str, as_json: bool) -> None:
+    """What a command did, as JSON or as a line."""
+    say_json(what) if as_json else say(line)
+
+
+def said_secret(what: str) -> SecretStr:
+    """A secret from stdin, or asked for where somebody sits there."""
+    if sys.stdin.isatty():
+        return SecretStr(click.prompt(what, hide_input=True, err=True))
+    return SecretStr(sys.stdin.readline().strip())
 
 
 PATIENT_SECONDS = 600

@@ -11,6 +11,7 @@ from store.cli.terminal import (
     as_json_option,
     run,
     say,
+    say_done,
     say_json,
     say_list,
     user_option,
@@ -19,12 +20,12 @@ from store.database import Store
 from store.tokens import SCOPES, NewToken, create_token, list_tokens, revoke_token
 
 
-@click.group()
+@click.group(epilog="Example: trade-history tokens list")
 def tokens() -> None:
     """Keys by which programs reach one user's trades over the network."""
 
 
-@tokens.command()
+@tokens.command(epilog="Example: trade-history tokens create laptop --days 90")
 @click.argument("name")
 @user_option
 @click.option(
@@ -56,7 +57,7 @@ def create(
     click.echo(f"Token {token.number}: keep it now, it is not shown again.", err=True)
 
 
-@tokens.command("list")
+@tokens.command("list", epilog="Example: trade-history tokens list --json")
 @user_option
 @as_json_option
 def list_(user: int | None, as_json: bool) -> None:
@@ -81,10 +82,11 @@ def token_line(one: Mapping[str, Any]) -> str:
     return f"{one['token']}: {one['name']} ({' '.join(one['scopes'])}), used {used}{until}{ended}"
 
 
-@tokens.command()
+@tokens.command(epilog="Example: trade-history tokens revoke 1")
 @click.argument("number", type=NUMBER)
 @user_option
-def revoke(number: int, user: int | None) -> None:
+@as_json_option
+def revoke(number: int, user: int | None, as_json: bool) -> None:
     """Make token NUMBER worthless, for good; running servers notice within seconds."""
 
     async def revoked(store: Store) -> None:
@@ -92,4 +94,4 @@ def revoke(number: int, user: int | None) -> None:
             await revoke_token(session, number)
 
     run(revoked)
-    say(f"Token {number} is revoked.")
+    say_done({"token": number, "revoked": True}, f"Token {number} is revoked.", as_json)

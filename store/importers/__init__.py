@@ -5,12 +5,14 @@ nothing here changes.
 """
 
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 from store.errors import Invalid
+from store.importers import mapped
 from store.importers.format import Format, account_of
 from store.importers.imported import ImportFile, ImportTrade, Options
 from store.importers.table import columns_shown, cut
@@ -41,19 +43,22 @@ def read(
     zone: str | None = None,
     currency: str | None = None,
     ticker: str | None = None,
+    multiplier: Decimal | None = None,
+    mapping: str | None = None,
 ) -> ImportFile | Statement:
     """The trades or executions of a file, and the rows that are refused with the reason.
 
-    `format` is found by the content unless named. The other options say what the file does
-    not; its own values win.
+    `format` is found by the content unless named; `mapping` reads any table by a mapping of
+    its columns. The other options say what the file does not; its own values win.
 
     Raises:
         Invalid: the file as a whole cannot be read, or what it calls P&L is not what its
             format says it is.
     """
     source = Source(Path(path))
-    options = Options(account=account, mode=mode, zone=zone, currency=currency, ticker=ticker)
-    found = chosen(source, format).parse(source, options)
+    options = Options(account, mode, zone, currency, ticker, multiplier, mapping)
+    parse = mapped.parse if mapping is not None else chosen(source, format).parse
+    found = parse(source, options)
     return booked(found, options) if isinstance(found, Statement) else found
 
 
@@ -100,9 +105,9 @@ def chosen(source: Source, name: str | None) -> Format:
     if fitting:
         names = " or ".join(one.name for one in fitting)
         raise Invalid(f"{source.path.name} fits several formats; say --format {names}.")
-    needed = "; ".join(f"{one.name}: {one.known_by}" for one in known.values())
     raise Invalid(
-        f"{source.path.name} is in no known format. {found_in(source)} Known formats: {needed}."
+        f"{source.path.name} is in no known format. {found_in(source)} Known formats:"
+        f" {', '.join(known)}; any other table can be read with a mapping (--map)."
     )
 
 

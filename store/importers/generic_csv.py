@@ -17,6 +17,8 @@ entry (a number where it reads as one, else a word). Any other column is refused
 - A trade is closed if it has closed_at and exit_price, open if it has neither. An option
   with exit_reason expired closes as expired at 0, as settled in cash at any other price.
 - The file states no P&L: it follows from prices and fees, fees deducted.
+- A text that a spreadsheet would take for a formula stands behind an apostrophe, which is
+  not part of it; exports write it so.
 - Without external_id a trade is known by its entry (account, instrument, moment, side,
   quantity, price), so that importing again finds it.
 """
@@ -32,6 +34,7 @@ from pydantic import TypeAdapter, ValidationError
 from store.accounts import AccountEntry
 from store.errors import Invalid
 from store.importers.format import account_of, of_columns
+from store.importers.formulas import unguarded
 from store.importers.imported import (
     Draft,
     ImportFile,
@@ -163,7 +166,7 @@ class Books:
         if mode is None:
             raise Refused("mode", "", "paper or live is needed; --mode says it for blank fields")
         try:
-            account = self.account(row.text("account") or None, mode)
+            account = self.account(said(row, "account"), mode)
         except Invalid:
             raise Refused(
                 "account", row.text("account"), "a name of up to 100 letters is needed"
@@ -200,7 +203,8 @@ def once(row: Row, entry: TradeEntry, named: dict[tuple[str, str], int]) -> None
 def identified_unless_named(drafts: list[Draft]) -> tuple[ImportTrade, ...]:
     named = [draft.trade for draft in drafts if draft.trade.entry.external_id is not None]
     unnamed = [draft for draft in drafts if draft.trade.entry.external_id is None]
-    return tuple(sorted([*named, *identified(unnamed)], key=lambda trade: trade.row))
+    taken = {trade.entry.external_id or "" for trade in named}
+    return tuple(sorted([*named, *identified(unnamed, taken)], key=lambda trade: trade.row))
 
 
 @dataclass(frozen=True)
@@ -235,13 +239,13 @@ def drafted(row: Row, books: Books, zone: ZoneInfo | None) -> Draft:
         {},
         row,
         account=account.name,
-        ticker=row.text("ticker"),
+        ticker=unguarded(row.text("ticker")),
         legs=(leg,),
-        strategy=row.text("strategy") or None,
-        structure=row.text("structure") or None,
+        strategy=said(row, "strategy"),
+        structure=said(row, "structure"),
         exit_reason=reason,
         source=SOURCE,
-        external_id=row.text("external_id") or None,
+        external_id=said(row, "external_id"),
         conditions=conditions(row),
         **{fact: number(row, fact) for fact in FACTS},
     )
@@ -365,6 +369,11 @@ def kind_of(instrument: Instrument, exit_price: Decimal, reason: str | None) -> 
     return "expired" if exit_price == 0 else "settled"
 
 
+def said(row: Row, column: str) -> str | None:
+    """The text of a column as it is meant, None where the field is blank."""
+    return unguarded(row.text(column)) or None
+
+
 def conditions(row: Row) -> dict[str, Decimal | str]:
     """The facts of `condition.NAME`, those that read as a number as numbers."""
     found: dict[str, Decimal | str] = {}
@@ -372,13 +381,13 @@ def conditions(row: Row) -> dict[str, Decimal | str]:
         text = row.text(column)
         if column.startswith(CONDITION) and text:
             name = column[len(CONDITION) :]
-            found[name] = Decimal(text) if NUMBER.fullmatch(text) else text
+            found[name] = Decimal(text) if NUMBER.fullmatch(text) else unguarded(text)
     return found
 
 
 def note_of(row: Row) -> str | None:
-    text = row.text("notes")
-    if not text:
+    text = said(row, "notes")
+    if text is None:
         return None
     try:
         return NOTE.validate_python(text)

@@ -1,10 +1,11 @@
 """What an importer makes of a file: trades ready to record, and the rows it refused."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 from store.accounts import AccountEntry
@@ -18,13 +19,16 @@ from store.statements.refusing import Rejection
 
 @dataclass(frozen=True)
 class Options:
-    """What the user says about a file; what the file itself says wins."""
+    """What the user says about a file; what the file itself says wins. `multiplier` is the
+    currency per point of price, `mapping` the name or the file of a mapping of columns."""
 
     account: str | None = None
     mode: Mode | None = None
     zone: str | None = None
     currency: str | None = None
     ticker: str | None = None
+    multiplier: Decimal | None = None
+    mapping: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,12 +117,12 @@ class Draft:
     content: tuple[str, ...]
 
 
-def identified(drafts: Iterable[Draft]) -> tuple[ImportTrade, ...]:
+def identified(drafts: Iterable[Draft], taken: Collection[str] = ()) -> tuple[ImportTrade, ...]:
     """The trades in the file's order, each with an id that a later export gives it again.
 
     Trades that share an identity are numbered in the order of their content, not of their
     rows, so neither a re-sorted file nor one with more trades renames them. Two identical
-    rows are two trades.
+    rows are two trades. Ids that are `taken` by named rows are left to them.
     """
     same: dict[tuple[str, ...], list[Draft]] = defaultdict(list)
     for draft in drafts:
@@ -126,8 +130,9 @@ def identified(drafts: Iterable[Draft]) -> tuple[ImportTrade, ...]:
     named: list[ImportTrade] = []
     for identity, group in same.items():
         ordered = sorted(group, key=lambda draft: draft.content)
-        for occurrence, draft in enumerate(ordered, start=1):
-            name = f"row-{digest(identity)}-{occurrence}"
+        names = (f"row-{digest(identity)}-{occurrence}" for occurrence in count(1))
+        free = (name for name in names if name not in taken)
+        for name, draft in zip(free, ordered, strict=False):
             entry = draft.trade.entry.model_copy(update={"external_id": name})
             named.append(with_entry(draft.trade, entry))
     return tuple(sorted(named, key=lambda trade: trade.row))

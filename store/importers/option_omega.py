@@ -54,9 +54,9 @@ from store.statements.refusing import Refused
 
 SOURCE = "option_omega"
 ACCOUNT, CURRENCY, ZONE, TICKER = "Option Omega", "USD", "America/New_York", "SPX"
-MARKS = ("Date Opened", "Legs", "P/L", "No. of Contracts", "Avg. Closing Cost")
+MARKS = ("Date Opened", "Legs", "Premium", "P/L", "No. of Contracts", "Avg. Closing Cost")
 NEEDED = (
-    *MARKS, "Time Opened", "Premium", "Closing Price", "Date Closed", "Time Closed",
+    *MARKS, "Time Opened", "Closing Price", "Date Closed", "Time Closed",
     "Reason For Close", "Strategy", "Opening Commissions + Fees", "Closing Commissions + Fees",
 )  # fmt: skip
 CONDITIONS = {
@@ -138,6 +138,9 @@ class Log:
     premium: Decimal
     fees: Decimal
     close: Close | None
+    source: str = SOURCE
+    # Whether `Closing Price` is the one at which options of that day settled.
+    settlement_known: bool = True
 
     def gross(self, close: Close) -> Decimal:
         return (self.premium - close.cost) * self.contracts
@@ -356,7 +359,7 @@ def drafted(log: Log, account: str, ticker: str) -> Draft:
         legs=legs(log, prices, settles),
         strategy=row.text("Strategy") or None,
         exit_reason=reason_of(close, prices, settles),
-        source=SOURCE,
+        source=log.source,
         conditions=conditions(row),
     )
     net = earned(entry, row, ZONE)
@@ -390,12 +393,14 @@ def closing_prices(log: Log, close: Close) -> tuple[list[Decimal], bool]:
         raise Refused("Date Closed", str(close.closed_on), reason)
     with localcontext(prec=PRECISION):
         cost = close.cost * log.contracts
-        if at_expiry(log, close):
+        if at_expiry(log, close) and log.settlement_known:
             return settlement_prices(log, cost), True
         prices = ratio_prices(log, cost)
         if prices is not None:
             return prices, True
-        return carried_by_one(log, cost), len(log.legs) == 1
+        return carried_by_one(log, cost), len(log.legs) == 1 or (
+            cost == 0 and at_expiry(log, close)
+        )
 
 
 def settlement_prices(log: Log, cost: Decimal) -> list[Decimal]:

@@ -253,43 +253,42 @@ def _restatement(entry: TradeEntry, found: Sequence[There]) -> Restatement:
     return Restatement(entry, closed, voided, closed or found[0].number)
 
 
-async def trades_there(session: AsyncSession, account: Account, ticker: str) -> list[There]:
-    """The trades of an account in a ticker that count, open and closed."""
-    rows = await session.execute(
-        select(*Trade.__table__.columns).where(
-            Trade.user_id == user_of(session),
-            Trade.account_id == account.account_id,
-            Trade.ticker == ticker,
-            Trade.status.in_(["open", "closed"]),
-        )
+async def trades_there(
+    session: AsyncSession, account: Account, tickers: Sequence[str]
+) -> dict[str, list[There]]:
+    """The trades of an account that count, open and closed, by ticker."""
+    mine = (
+        Trade.user_id == user_of(session),
+        Trade.account_id == account.account_id,
+        Trade.ticker.in_(tickers),
+        Trade.status.in_(["open", "closed"]),
     )
-    found = [There(row) for row in rows.mappings()]
-    by_number = {trade.number: trade for trade in found}
-    for model in (Leg, Fill):
-        async for row in _parts(session, model, sorted(by_number)):
-            trade = by_number[row["trade_number"]]
-            if model is Leg:
-                trade.terms[row["leg_number"]] = (
-                    row["instrument"], row["option_type"], row["strike"], row["expiry"],
-                    row["symbol"],
-                )  # fmt: skip
-                trade.units[row["leg_number"]] = row["multiplier"]
-                trade.fills[row["leg_number"]] = []
-            else:
-                trade.fills[row["leg_number"]].append(row)
-    return found
-
-
-async def _parts(session: AsyncSession, model: Any, numbers: Sequence[int]) -> Any:
-    for start in range(0, len(numbers), ASKED_AT_ONCE):
-        some = numbers[start : start + ASKED_AT_ONCE]
+    trades = await session.execute(select(*Trade.__table__.columns).where(*mine))
+    by_number = {row["number"]: There(row) for row in trades.mappings()}
+    parts: dict[Any, Sequence[Any]] = {}
+    models: tuple[Any, ...] = (Leg, Fill)
+    for model in models:
+        same = (model.user_id == Trade.user_id) & (model.trade_number == Trade.number)
         rows = await session.execute(
             select(*model.__table__.columns)
-            .where(model.user_id == user_of(session), model.trade_number.in_(some))
+            .join(Trade, same)
+            .where(*mine)
             .order_by(*model.__table__.primary_key.columns)
         )
-        for row in rows.mappings():
-            yield row
+        parts[model] = rows.mappings().all()
+    for row in parts[Leg]:
+        trade, leg = by_number[row["trade_number"]], row["leg_number"]
+        trade.terms[leg] = (
+            row["instrument"], row["option_type"], row["strike"], row["expiry"], row["symbol"],
+        )  # fmt: skip
+        trade.units[leg] = row["multiplier"]
+        trade.fills[leg] = []
+    for row in parts[Fill]:
+        by_number[row["trade_number"]].fills[row["leg_number"]].append(row)
+    found: dict[str, list[There]] = defaultdict(list)
+    for trade in by_number.values():
+        found[trade.row["ticker"]].append(trade)
+    return found
 
 
 async def settled_by_hand(

@@ -34,6 +34,7 @@ from store.statements.rounds import Dealt
 from store.statements.trades import Assembled, assembled
 
 WHY = "read together, the broker's files make other trades of these executions"
+AT_ONCE = 50  # Tickers in one statement.
 PASSES = 3  # A trade is extended, then perhaps restated; then nothing is left to do.
 
 
@@ -151,17 +152,23 @@ async def _settle(
         Conflict: they are not.
     """
     by_hand = await settled_by_hand(session, account, source, AUTHOR)
+    tickers = sorted({one.execution.instrument.ticker for one in dealt})
+    some = [tickers[start : start + AT_ONCE] for start in range(0, len(tickers), AT_ONCE)]
     made: dict[str, Assembled] = {}
-    for ticker in sorted({one.execution.instrument.ticker for one in dealt}):
-        kept = await executions_of(session, account.account_id, source, ticker)
-        made[ticker] = assembled(
-            (one for one in kept if one.id not in by_hand), account=account.name, source=source
-        )
+    for few in some:
+        kept = await executions_of(session, account.account_id, source, few)
+        for ticker, ones in kept.items():
+            made[ticker] = assembled(
+                (one for one in ones if one.id not in by_hand),
+                account=account.name,
+                source=source,
+            )
     for _ in range(PASSES):
         plan = Plan()
-        for ticker, some in made.items():
-            there = await trades_there(session, account, ticker)
-            plan += planned(some.trades, there, source)
+        for few in some:
+            there = await trades_there(session, account, few)
+            for ticker in few:
+                plan += planned(made[ticker].trades, there.get(ticker, ()), source)
         if plan.done:
             break
         await _carry_out(session, account, plan, progress)

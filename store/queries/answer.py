@@ -157,18 +157,23 @@ class Totals(Rate):
     payoff_ratio: Ratio
 
 
-class Answer(Shown):
-    """The frame of every answer; a question adds its own fields between."""
+class Told(Shown):
+    """What an agent is told, in fields that begin with one sentence."""
 
     summary: str
-    evidence: Evidence
-    scope: Scope
-    provenance: Provenance
 
     def text(self) -> str:
         """The whole answer in few lines: the summary, then every field."""
         fields = self.model_dump(mode="json")
         return "\n".join([fields.pop("summary"), *_lines(fields)])
+
+
+class Answer(Told):
+    """The frame of every answer; a question adds its own fields between."""
+
+    evidence: Evidence
+    scope: Scope
+    provenance: Provenance
 
 
 def _lines(fields: Mapping[str, Any]) -> Iterator[str]:

@@ -96,3 +96,9 @@ def of_day(on: date, zone: ZoneInfo, *, ending: bool = False) -> datetime:
     """The moment that stands for a day of which no time is said: noon, or 16:00 for what ends
     an option, so that it follows the day's deals."""
     return datetime.combine(on, CLOSE if ending else NOON, zone).astimezone(UTC)
+
+
+def ended(on: date, expiry: date | None, zone: ZoneInfo) -> datetime:
+    """The moment that stands for the end of an option that is booked on a day: brokers book
+    the expiry of a Friday on Saturday or Monday."""
+    return of_day(min(on, expiry) if expiry else on, zone, ending=True)

@@ -6,6 +6,17 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from store.records import OptionType
+from store.statements.execution import Instrument
+from store.statements.refusing import Refused
+
+STANDARD = Decimal(100)  # Shares of an option.
+
+# Shares as exchanges in the US name them, BRK.B and BRK/B among them.
+TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
+# A money market fund, whose share is a dollar: what lies there is cash.
+MONEY_FUND = re.compile(r"[A-Z]{3}XX")
+# A bond or a CD, which has no ticker.
+CUSIP = re.compile(r"(?=.*[0-9])[A-Z0-9]{9}")
 
 # OCC's 21 letters, with and without blanks: root, YYMMDD, C or P, strike x 1000.
 OCC = re.compile(
@@ -60,3 +71,29 @@ UNDERLYING = {
 def underlying(root: str) -> str:
     """The ticker under which the trades of an option's root are kept."""
     return UNDERLYING.get(root, root)
+
+
+# They settle in cash: nobody delivers an index.
+INDICES = {*UNDERLYING.values(), "OEX", "XEO", "XND", "MRUT"}
+
+
+def option(
+    found: Contract, column: str, text: str, multiplier: Decimal | None = None
+) -> Instrument:
+    """The instrument of an option's terms. `multiplier` is what the file says of it.
+
+    Raises:
+        Refused: the root ends in a digit, so its terms were adjusted, and what it delivers
+            is not in its name.
+    """
+    if found.root[-1].isdigit():
+        reason = "an adjusted option delivers something else than 100 shares; record it by hand"
+        raise Refused(column, text, reason)
+    return Instrument(
+        "option",
+        underlying(found.root),
+        found.option_type,
+        found.strike,
+        found.expiry,
+        None if multiplier == STANDARD else multiplier,
+    )

@@ -9,10 +9,12 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from store.errors import Invalid
 
@@ -20,6 +22,8 @@ LARGEST_FILE = 32 * 1024 * 1024
 LONGEST_HEAD = 60  # Rows in which a header is looked for.
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SEPARATORS = (",", ";", "\t")
+
+Day = TypeVar("Day", str, date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class Row:
             if place is not None:
                 return self.fields[place].strip() if place < len(self.fields) else ""
         return ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether one field only holds something, as in titles, totals and disclaimers."""
+        return sum(1 for field in self.fields if field.strip()) == 1
 
     def __bool__(self) -> bool:
         return any(field.strip() for field in self.fields)
@@ -107,13 +116,28 @@ class Source:
         head = "\n".join(self.text.split("\n", LONGEST_HEAD)[:LONGEST_HEAD])
         return max(SEPARATORS, key=head.count)
 
+    def has_header(self, *marks: str) -> bool:
+        """Whether one of its first rows has all of `marks`; False for what is no such file."""
+        if self.head.startswith(("{", "[", "<")):
+            return False
+        try:
+            return self._header(marks) is not None
+        except Invalid:
+            return False
+
     def table(self, *marks: str) -> Table | None:
         """The rows under the first header that has all of `marks`, to the file's end; None
         where none of its first rows is one. Blank rows are left out."""
+        index = self._header(marks)
+        if index is None:
+            return None
+        return table_of(self.records[index][1], self.records[index + 1 :])
+
+    def _header(self, marks: Sequence[str]) -> int | None:
         wanted = {mark.casefold() for mark in marks}
         for index, (_, fields) in enumerate(self.records[:LONGEST_HEAD]):
             if wanted <= {field.strip().casefold() for field in fields}:
-                return table_of(fields, self.records[index + 1 :])
+                return index
         return None
 
 
@@ -124,6 +148,12 @@ def table_of(header: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]
     for place, name in enumerate(names):
         places.setdefault(name.casefold(), place)
     return Table(names, list(_filled(records, places)))
+
+
+def newest_first(days: Sequence[Day]) -> bool:
+    """Whether rows of these days go back in time, most of them; a single day is taken to."""
+    pairs = list(pairwise(days))
+    return sum(one > after for one, after in pairs) >= sum(one < after for one, after in pairs)
 
 
 def _filled(records: Iterable[tuple[int, Sequence[str]]], places: dict[str, int]) -> Iterator[Row]:

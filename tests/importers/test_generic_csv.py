@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from store.errors import Invalid
-from store.importers import ImportFile, read
+from store.importers import ImportFile
+from tests.importers.reading import read_trades as read
 
 HERE = Path(__file__).parent
 OPENED = "2026-01-05T10:00:00-05:00"
@@ -245,7 +246,7 @@ def test_a_refused_value_cannot_act_on_a_terminal(tmp_path: Path) -> None:
         (b"ticker,opened_at,quantity,entry_price,ticker\n", "'ticker' twice"),
         (b"ticker,opened_at,quantity,entry_price,\n", "column 5 has no name"),
         (b"ticker;opened_at;quantity;entry_price\n", "no known format"),
-        (b"a,b\n1,2\n", "Its columns, separated by commas: a, b. Known formats: generic_csv"),
+        (b"a,b\n1,2\n", "Its columns, separated by commas: a, b. Known formats: alpaca, "),
         (b"ticker,opened_at,quantity,entry_price,strategy\nA,B,1,1,caf\xe9\n",
          "row 2 has the byte 0xe9"),
         (b"ticker,opened_at,quantity,entry_price\nA\0,B,1,1\n", "NUL in row 2"),

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from store.errors import Invalid
-from store.importers import ImportFile, read
+from store.importers import ImportFile
 from store.pnl import Fill, outcome, position, result
 from store.records import TradeEntry
+from tests.importers.reading import read_trades as read
 
 HERE = Path(__file__).parent
 OWN = HERE / "option_omega.csv"
@@ -93,10 +94,14 @@ def test_an_expired_spread_in_the_money_is_settled_at_intrinsic() -> None:
     assert [exits(entry) for entry in settled] == [["1.24 settled", "0.00 expired"]]
 
 
-@pytest.mark.skipif(not LIVE.exists(), reason="the sample is not here")
-def test_a_live_log_without_fees_is_refused_for_it_cannot_be_checked() -> None:
+def test_a_log_without_fees_is_refused_for_it_cannot_be_checked(tmp_path: Path) -> None:
+    rows = OWN.read_text(encoding="utf-8-sig").splitlines()
+    header = rows[0].replace("Opening Commissions + Fees", "Opening Costs")
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([header, *rows[1:]]), encoding="utf-8")
+
     with pytest.raises(Invalid, match=r"lacks the columns .*Opening Commissions \+ Fees"):
-        read(LIVE)
+        read(path)
 
 
 def test_every_kind_of_row_is_read_to_the_cent() -> None:

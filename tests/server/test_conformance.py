@@ -43,3 +43,21 @@ async def test_the_server_conforms_but_for_what_it_has_no_use_for(
         code, said = await run([*map(str, command), "-o", str(tmp_path)], node_environment())
 
     assert code == 0, said.partition("=== SUMMARY ===")[2] or said
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("part", ["enumeration", "manifest"])
+async def test_its_skill_conforms_to_the_extension(
+    conformance: Path, store: Store, database_url: str, tmp_path: Path, part: str
+) -> None:
+    """Extensions are not on the protocol's own timeline, so that each has to be asked for."""
+    async with listening("streamable-http", database_url, tmp_path) as server:
+        checks = ["--scenario", f"sep-2640-skills-{part}", "--force"]
+        command = [tool("node"), conformance, "server", "--url", server.url, *checks]
+        code, said = await run(
+            [*map(str, command), "--spec-version", "2026-07-28", "-o", str(tmp_path)],
+            node_environment(),
+        )
+
+    assert code == 0, said
+    assert "SKIPPED: scenario" not in said

@@ -4,6 +4,7 @@ Every text of a trade, its account and its corrections is hostile at once; then 
 asked. It may be in the field that it was recorded in, nowhere else.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -25,6 +26,7 @@ from store.recording import add_note, open_trade
 from store.records import TradeEntry
 from tests import ledger
 from tests.server.asking import answer_in, ask, read, text_in
+from tests.test_isolation import PROMPTS
 
 PRINTABLE = {
     "sql": "'; DROP TABLE trades; --",
@@ -161,11 +163,40 @@ async def test_no_refusal_repeats_it(store: Store, hostile: str) -> None:
 
 async def test_what_is_announced_does_not_depend_on_the_ledger(store: Store, hostile: str) -> None:
     async with Client(build(store)) as client:
-        before = (await client.list_tools()).tools, client.instructions
+        before = await announced(client)
     await record(store, hostile)
 
     async with Client(build(store)) as client:
-        assert ((await client.list_tools()).tools, client.instructions) == before
+        assert await announced(client) == before
+
+
+async def announced(client: Client) -> list[Any]:
+    """What a client is told before it asks anything, and the texts of prompts."""
+    return [
+        client.instructions,
+        (await client.list_tools()).tools,
+        (await client.list_resources()).resources,
+        (await client.list_resource_templates()).resource_templates,
+        (await client.list_prompts()).prompts,
+        [await client.get_prompt(name, arguments) for name, arguments in PROMPTS.items()],
+    ]
+
+
+async def test_in_resources_it_is_in_its_own_fields_only(store: Store, hostile: str) -> None:
+    """A note is in none of them."""
+    await record(store, hostile)
+
+    async with Client(build(store)) as client:
+        texts = [
+            content.model_dump()["text"]
+            for uri in ("trades://overview", *(f"trades://trade/{n}" for n in (1, 2, 3, 4)))
+            for content in (await client.read_resource(uri)).contents
+        ]
+
+    for text in texts:
+        answer = json.loads(text)
+        assert set(places_in(answer, hostile)) - FIELDS == set()
+        assert answer.get("notes") is None
 
 
 async def test_it_is_stored_as_it_is_and_every_table_stays(store: Store, hostile: str) -> None:
@@ -300,8 +331,12 @@ def test_a_name_that_is_too_long_is_refused_in_few_words(field: str, size: int, 
 
 def places(result: CallToolResult, text: str) -> Iterator[str]:
     """The fields of an answer in which `text` or its beginning is, whatever its case."""
+    return places_in(answer_in(result), text)
+
+
+def places_in(answer: dict[str, Any], text: str) -> Iterator[str]:
     marks = (text[:20].casefold(), text[:20].casefold().replace(" ", "_"))
-    for place, found in texts_in(answer_in(result)):
+    for place, found in texts_in(answer):
         if any(mark in found.casefold() for mark in marks):
             yield place
 

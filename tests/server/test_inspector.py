@@ -5,6 +5,7 @@ It checks answers against the announced shapes with formats, which the Python cl
 
 import asyncio
 import json
+import re
 import sys
 from itertools import chain
 from pathlib import Path
@@ -76,6 +77,46 @@ async def test_the_inspector_lists_and_calls_every_tool(
         assert [one["name"] for one in listed["result"]["tools"]] == [one.name for one in tools]
         assert not listed.get("schemaFindings")  # What other hosts may not understand.
         assert [one["result"]["structuredContent"]["summary"] for one in called] == summaries
+
+
+async def test_the_inspector_reads_what_else_is_offered(
+    inspector: Path, store: Store, database_url: str, tmp_path: Path
+) -> None:
+    """Lists, a resource and a prompt in both protocols; the skill with its hashes."""
+    await record(store, LEDGER)
+    asked: list[list[str]] = [
+        ["resources/list"],
+        ["resources/templates/list"],
+        ["resources/read", "--uri", "trades://trade/1"],
+        ["prompts/list"],
+        ["prompts/get", "--prompt-name", "post_mortem", "--prompt-args", "number=1"],
+    ]
+    eras = ["legacy"] * len(asked) + ["modern"] * (len(asked) + 1)
+    questions = [*asked, *asked, ["skills/list", "--verify"]]
+    async with listening("streamable-http", database_url, tmp_path) as server:
+        said = []
+        for era, question in zip(eras, questions, strict=True):
+            said.append(
+                await run(
+                    [tool("node"), str(inspector), "--cli", server.url, "--transport", "http",
+                     "--protocol-era", era, "--format", "json", "--method", *question],
+                    node_environment(database_url, **kept(tmp_path)),
+                )
+            )  # fmt: skip
+
+    assert [code for code, _ in said] == [0] * len(said), said
+    *both, verified = [json.loads(output) for _, output in said]
+    legacy, modern = both[: len(asked)], both[len(asked) :]
+    for older, newer in zip(legacy, modern, strict=True):
+        assert unstamped(older) == unstamped(newer)
+    assert (verified["ok"], verified["outcome"]) == (True, "verified")
+
+
+def unstamped(output: dict[str, Any]) -> str:
+    """The result without what only today's protocol says beside it, and without its moment."""
+    beside = ("_meta", "resultType", "ttlMs", "cacheScope")
+    result = {name: one for name, one in output["result"].items() if name not in beside}
+    return re.sub(r'as_of\\":\\"[^"]+', "", json.dumps(result))
 
 
 LISTING = ["--method", "tools/list", "--strict"]

@@ -263,7 +263,10 @@ async def test_what_writes_is_on_the_record_with_its_token(
         audit = (await session.scalars(select(AuditEntry).order_by(AuditEntry.entry_number))).all()
         calls = (await session.scalars(select(Call).order_by(Call.called_at))).all()
     written = [(one.user_id, one.command, one.token, one.author) for one in audit[-2:]]
-    assert written == [(2, "put_account", "1", "token 1"), (2, "open_trade", "1", "token 1")]
+    assert written == [
+        (2, "put_account", "1", "program, token 1"),
+        (2, "open_trade", "1", "program, token 1"),
+    ]
     assert [(one.user_id, one.tool, one.token, one.outcome) for one in calls] == [
         (2, "put_account", "1", "answered"),
         (2, "open_trade", "1", "answered"),
@@ -301,7 +304,7 @@ async def test_nobody_reads_or_changes_what_is_anothers(two: list[Program]) -> N
         (await second.get(path)).text
         for path in (
             "/trades", "/trades/1", "/trades/1/notes", "/trades/1/checklist",
-            "/settings", "/connections", "/accounts",
+            "/settings", "/connections", "/accounts", "/exports", "/context?ticker=AAPL",
             "/questions/get_overview", "/questions/get_strategy_performance",
         )
     ]  # fmt: skip
@@ -328,7 +331,7 @@ async def test_a_token_that_reads_does_not_write(two: list[Program], store: Stor
     ]
 
     for one in refused:
-        assert refusal(one, 403) == "The token lacks the scope trades:write."
+        assert refusal(one, 403).startswith("The token lacks the scope trades:write")
         assert one.headers["www-authenticate"] == (
             'Bearer error="insufficient_scope", scope="trades:write"'
         )
@@ -388,6 +391,33 @@ async def test_every_question_is_asked_by_get(api: Program) -> None:
 
         assert response.status_code == 200, response.text
         assert {"summary", "evidence", "scope", "provenance"} <= set(response.json())
+
+
+async def test_the_history_is_had_as_text_for_a_prompt(api: Program) -> None:
+    response = await api.get("/context?ticker=aapl&scanner_score=80&max_tokens=120")
+    small = await api.get("/context?ticker=aapl&max_tokens=1")
+
+    found = response.json()
+    assert found["tokens"] <= 120
+    assert "AAPL" in found["text"]
+    refusal(small, 422)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "line"),
+    [
+        ("", "text/csv", "AAPL"),
+        ("?format=jsonl&ticker=aapl&notes=true", "application/x-ndjson", '"AAPL"'),
+        ("?what=fills", "text/csv", "buy"),
+    ],
+)
+async def test_trades_are_exported(api: Program, asked: str, kind: str, line: str) -> None:
+    response = await api.get(f"/exports{asked}")
+
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith(kind)
+    assert int(response.headers["export-written"]) > 0
+    assert line in response.text
 
 
 async def test_pages_follow_each_other_by_links(running: Program, store: Store) -> None:
@@ -608,6 +638,9 @@ async def test_a_write_without_a_key_is_refused(api: Program) -> None:
         ("/trades?cursor=abc", 422, "The cursor is not one of this list"),
         ("/trades?since=2026-01-05T10:00:00", 422, "a moment with its offset"),
         ("/trades?mode=%00", 422, "live, paper or all is accepted"),
+        ("/exports?format=xls", 422, "'csv', 'jsonl' or 'parquet'"),
+        ("/exports?ticker=APL", 404, "No ticker APL"),
+        ("/exports?snapshots=true", 422, "jsonl"),
         ("/accounts?x=1", 422, "'x' is unknown"),
         ("/questions/get_nothing", 404, "Nothing is at '/api/questions/get_nothing'"),
         ("/trades/1/", 404, "Nothing is at"),
