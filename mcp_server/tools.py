@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self, cast
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import PrivateAttr, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from mcp_server.door import Door
 from store.calls import Outcome
@@ -44,7 +44,7 @@ class Question(Tool):
     _door: Door = PrivateAttr()
 
     @classmethod
-    def about(cls, query: Callable[..., Awaitable[Told]], door: Door) -> Self:
+    def about(cls, query: Callable[..., Awaitable[BaseModel]], door: Door) -> Self:
         """`query`, answered through `door`."""
         tool = cast(
             Self,
@@ -61,7 +61,7 @@ class Question(Tool):
         )
         tool._door = door
         tool.parameters = input_schema(tool.parameters)
-        answer: type[Told] = signature(query, eval_str=True).return_annotation
+        answer: type[BaseModel] = signature(query, eval_str=True).return_annotation
         tool.fn_metadata.output_schema = output_schema(
             answer.model_json_schema(mode="serialization")
         )

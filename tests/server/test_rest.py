@@ -304,7 +304,7 @@ async def test_nobody_reads_or_changes_what_is_anothers(two: list[Program]) -> N
         (await second.get(path)).text
         for path in (
             "/trades", "/trades/1", "/trades/1/notes", "/trades/1/checklist",
-            "/settings", "/connections", "/accounts", "/exports", "/context?ticker=AAPL",
+            "/settings", "/connections", "/accounts", "/exports", "/context?ticker=THEIRS",
             "/questions/get_overview", "/questions/get_strategy_performance",
         )
     ]  # fmt: skip
@@ -418,6 +418,16 @@ async def test_trades_are_exported(api: Program, asked: str, kind: str, line: st
     assert response.headers["content-type"].startswith(kind)
     assert int(response.headers["export-written"]) > 0
     assert line in response.text
+
+
+async def test_what_a_file_cannot_say_is_counted(running: Program) -> None:
+    """CSV has one entry and one exit a trade; this one has two entries."""
+    await running.recorded("/trades", trade(BOUGHT, BOUGHT, SOLD), "a")
+    await running.recorded("/trades", trade(), "b")
+
+    headers = (await running.get("/exports")).headers
+
+    assert (headers["export-written"], headers["export-left-out"]) == ("1", "1")
 
 
 async def test_pages_follow_each_other_by_links(running: Program, store: Store) -> None:
