@@ -1,7 +1,8 @@
 """Everything that is served over HTTP, as one ASGI application behind one gate.
 
 From outside to inside: Host and Origin (who may address this server from a browser), the
-metadata that tells a client where tokens come from, the gate (whose token, how often), MCP.
+metadata that tells a client where tokens come from, the gate (whose token, how often), then
+MCP and, under /api, REST.
 """
 
 from collections.abc import Callable
@@ -20,11 +21,16 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_server.door import Door
+from mcp_server.problems import is_api, problem_response
 from mcp_server.settings import NetworkSettings
 from store.tokens import SCOPES
 
 PATHS = {"streamable-http": "/mcp", "sse": "/sse"}
 METADATA = "/.well-known/"
+ADDRESSED = {
+    421: "The Host is not a name of this server; ask it by its own address.",
+    403: "The Origin is another site; programs and pages of this server are accepted.",
+}
 SESSIONS_MAX = 1_000  # Of older clients; each is kept for half an hour, at 40 kB.
 
 
@@ -33,13 +39,27 @@ def application(
     transport: str,
     security: TransportSecuritySettings,
     gate: Callable[[ASGIApp], ASGIApp] | None = None,
+    api: ASGIApp | None = None,
 ) -> ASGIApp:
-    """The server over HTTP: for whoever reaches it, or for those whom `gate` lets through."""
+    """The server over HTTP, with `api` beside it: for whoever reaches it, or for those whom
+    `gate` lets through."""
     if transport == "sse":
         inside: ASGIApp = server.sse_app(transport_security=security)
     else:
         inside = server.streamable_http_app(transport_security=security, max_sessions=SESSIONS_MAX)
+    if api is not None:
+        inside = beside_api(inside, api)
     return guarded(gate(inside) if gate else inside, security)
+
+
+def beside_api(agents: ASGIApp, api: ASGIApp) -> ASGIApp:
+    """Requests of programs go to `api`; all others, and the lifespan, to `agents`."""
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        of_programs = scope["type"] == "http" and is_api(scope["path"])
+        await (api if of_programs else agents)(scope, receive, send)
+
+    return either
 
 
 def gate_of(door: Door, transport: str, network: NetworkSettings) -> Callable[[ASGIApp], ASGIApp]:
@@ -124,6 +144,9 @@ def guarded(application: ASGIApp, security: TransportSecuritySettings) -> ASGIAp
         if scope["type"] != "http":
             return  # Nothing else is served, and nothing else would be guarded.
         refusal = await check.validate_request(Request(scope), is_post=False)
+        if refusal is not None and is_api(scope["path"]):
+            status = refusal.status_code
+            refusal = problem_response(status, ADDRESSED.get(status, "The request is refused."))
         await (refusal or application)(scope, receive, one_response(send))
 
     return guard

@@ -119,6 +119,7 @@ async def serve_http(
     import uvicorn  # Not needed on stdio.
 
     from mcp_server.asgi import PATHS, address, application, gate_of, only_from
+    from mcp_server.rest import api
 
     gate = None
     if door.many:
@@ -129,7 +130,7 @@ async def serve_http(
     security = only_from(host, port, network.public_url)
     take_more_connections()
     config = uvicorn.Config(
-        application(server, transport, security, gate),
+        application(server, transport, security, gate, api(door)),
         host=host,
         port=port,
         http="h11",  # httptools keeps blanks that the protocol says to ignore.

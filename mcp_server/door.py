@@ -32,6 +32,17 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 
+class MissingScope(Refused):
+    """The token only reads."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The token lacks the scope {WRITE}, so it only reads; nothing was written. Its"
+            f" user makes one that writes: trade-history tokens create NAME --scope {READ}"
+            f" --scope {WRITE}."
+        )
+
+
 class Door:
     """The way from a request to the store.
 
@@ -65,7 +76,7 @@ class Door:
         however often it is begun.
 
         Raises:
-            Refused: the token may only read.
+            MissingScope: the token may only read.
             Unavailable: the database does not answer or is not migrated.
         """
         user_id, token = self._writer()
@@ -78,20 +89,16 @@ class Door:
         user_id, _token = self._writer()
         return await self._reached(lambda: self.store.rehearse(work, user_id))
 
-    def author(self) -> str:
-        """Who writes, for the record: an agent, and with which token."""
+    def author(self, kind: str = AGENT) -> str:
+        """Who writes, for the record: an agent or a program, and with which token."""
         asking = caller.get()
-        return AGENT if asking is None else f"{AGENT}, token {asking.token}"[:LABEL_LENGTH]
+        return kind if asking is None else f"{kind}, token {asking.token}"[:LABEL_LENGTH]
 
     def _writer(self) -> tuple[int, str | None]:
         """The user who asks and the token, if both may write."""
         user_id, asking = self.user_id(), caller.get()
         if asking is not None and WRITE not in asking.scopes:
-            raise Refused(
-                f"The token lacks the scope {WRITE}, so it only reads; nothing was written. Its"
-                f" user makes one that writes: trade-history tokens create NAME --scope {READ}"
-                f" --scope {WRITE}."
-            )
+            raise MissingScope
         return user_id, None if asking is None else asking.token
 
     async def _reached(self, attempt: Callable[[], Awaitable[Result]]) -> Result:

@@ -1,11 +1,11 @@
 """The gate of the network: nobody passes without a token, nor more often than it allows.
 
 It stands before everything that is served over HTTP. Refusals are JSON-RPC errors, whose
-text MCP clients show, with the status and headers that HTTP has for them.
+text MCP clients show, and under /api problems, with the status and headers that HTTP has
+for them.
 """
 
 import asyncio
-import json
 import logging
 from math import ceil
 from time import time
@@ -17,11 +17,13 @@ from limits.storage import storage_from_string
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_server.callers import Callers
 from mcp_server.door import caller
 from mcp_server.issuer_keys import KeysUnreachable
+from mcp_server.problems import is_api, problem_response
 from store.errors import Invalid, Unavailable
 from store.tokens import Caller
 
@@ -100,7 +102,7 @@ class Gate:
         try:
             asking = await self._admitted(Headers(scope=scope))
         except Refusal as refusal:
-            await say(refusal, send)
+            await answer_to(refusal, scope["path"])(scope, receive, send)
             return
         # The SDK compares it, so that a session goes on for the token that began it.
         identity = AccessToken(
@@ -177,15 +179,10 @@ def away(message: str) -> Refusal:
     return Refusal(503, AWAY, message, **{"retry-after": str(AWAY_SECONDS)})
 
 
-async def say(refusal: Refusal, send: Send) -> None:
+def answer_to(refusal: Refusal, path: str) -> Response:
+    """What says so, to whoever asks there."""
+    if is_api(path):
+        return problem_response(refusal.status, str(refusal), refusal.headers)
     error = {"code": refusal.code, "message": str(refusal)}
-    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        "cache-control": "no-store",
-        **refusal.headers,
-    }
-    raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    body = {"jsonrpc": "2.0", "id": None, "error": error}
+    return JSONResponse(body, refusal.status, {"cache-control": "no-store", **refusal.headers})

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from decimal import Decimal
 from inspect import getdoc, signature
 from math import isfinite
 from typing import Any, ClassVar, Self, cast
@@ -18,7 +19,7 @@ from typing import Any, ClassVar, Self, cast
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import PrivateAttr, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from mcp_server.door import Door
 from store.calls import Outcome
@@ -43,7 +44,7 @@ class Question(Tool):
     _door: Door = PrivateAttr()
 
     @classmethod
-    def about(cls, query: Callable[..., Awaitable[Told]], door: Door) -> Self:
+    def about(cls, query: Callable[..., Awaitable[BaseModel]], door: Door) -> Self:
         """`query`, answered through `door`."""
         tool = cast(
             Self,
@@ -60,7 +61,7 @@ class Question(Tool):
         )
         tool._door = door
         tool.parameters = input_schema(tool.parameters)
-        answer: type[Told] = signature(query, eval_str=True).return_annotation
+        answer: type[BaseModel] = signature(query, eval_str=True).return_annotation
         tool.fn_metadata.output_schema = output_schema(
             answer.model_json_schema(mode="serialization")
         )
@@ -217,7 +218,10 @@ def wanted(schema: dict[str, Any]) -> str:
 
 def shown(value: object) -> str:
     """A value given by the caller, safe to repeat: short, on one line, nothing hidden in it."""
-    text = f"'{value[: SHOWN + 1]}'" if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        text = f"'{value[: SHOWN + 1]}'"
+    else:
+        text = str(value) if isinstance(value, Decimal) else repr(value)
     text = printable(text)
     return text if len(text) <= SHOWN + 2 else f"{text[:SHOWN]}..."
 

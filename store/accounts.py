@@ -25,6 +25,9 @@ def _known_zone(zone: str) -> str:
     return zone
 
 
+Zone = Annotated[str, AfterValidator(_known_zone), Field(json_schema_extra={"format": "time-zone"})]
+
+
 class AccountEntry(Said):
     """An account as it is declared. `tolerance` is the net P&L, in its currency, up to
     which a trade counts as break-even."""
@@ -33,7 +36,7 @@ class AccountEntry(Said):
     mode: Mode
     broker: Name | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3,10}$")] = "USD"
-    zone: Annotated[str, AfterValidator(_known_zone)] = MARKET_ZONE
+    zone: Zone = MARKET_ZONE
     tolerance: Annotated[Cash, Field(ge=0)] = Decimal("0.000000")
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Select, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
-from store.models import Base, Condition, Correction, Fill, Leg, Note, Snapshot, Trade
+from store.models import Base, Check, Condition, Correction, Fill, Leg, Note, Snapshot, Trade
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -111,6 +111,16 @@ async def note_row(session: AsyncSession, number: int, note_number: int) -> Row 
     return found
 
 
+async def checks_of(session: AsyncSession, first: int, last: int) -> Sequence[Row]:
+    """The checks of the trades from number `first` to `last`, in their order."""
+    within = Check.trade_number.between(first, last)
+    statement = _rows(Check).where(Check.user_id == user_of(session), within)
+    found: Sequence[Row] = (
+        (await session.execute(statement.order_by(*_key(Check)))).mappings().all()
+    )
+    return found
+
+
 async def notes_of(session: AsyncSession, first: int, last: int) -> Sequence[Row]:
     """The notes of the trades from number `first` to `last`, in their order."""
     within = Note.trade_number.between(first, last)
@@ -153,10 +163,14 @@ def batch_hash(trades: Sequence[WholeTrade], still_open: Container[int]) -> str:
 
 
 def state_hash(
-    *, trade: str | None = None, correction: str | None = None, note: str | None = None
+    *,
+    trade: str | None = None,
+    correction: str | None = None,
+    note: str | None = None,
+    checks: str | None = None,
 ) -> str | None:
     """One hash for all that a command fixed; None where it fixed nothing."""
-    fixed = {"trade": trade, "correction": correction, "note": note}
+    fixed = {"trade": trade, "correction": correction, "note": note, "checks": checks}
     said = {name: value for name, value in fixed.items() if value is not None}
     return content_hash(said) if said else None
 

@@ -4,11 +4,20 @@ The same shapes come in through every door (Python, importers, command line). Nu
 exact decimals; a float is refused, more digits than are kept are rounded half-even.
 """
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from store.columns import LARGEST, MONEY_DIGITS, PRICE_DIGITS, rounded
 from store.vocabulary import visible
@@ -27,17 +36,33 @@ ExitReason = Literal[
 ]  # fmt: skip
 
 
-# Fillers, joiners and variation selectors: to Unicode they are letters, marks and symbols.
+PLAIN_NUMBER = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
+
+
 def _exact(value: Any) -> Any:
     if isinstance(value, (float, bool)):
         raise ValueError("an exact decimal is needed (a string, an integer or a Decimal)")
     return value
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) and not PLAIN_NUMBER.fullmatch(value):
+        raise ValueError("a number such as 1234.56 is needed")
+    return value
+
+
+def _written_out(value: Any) -> Any:
+    """A number would be taken for seconds since 1970, which nobody says of a trade."""
+    if isinstance(value, date) or (isinstance(value, str) and value[4:5] == "-"):
+        return value
+    raise ValueError("a day or moment as ISO 8601 writes it is needed")
+
+
 def _kept(digits: int) -> AfterValidator:
     def keep(value: Decimal) -> Decimal:
         largest = Decimal(LARGEST).scaleb(-digits)
-        if not value.is_finite() or abs(value) > largest:
+        # abs() would round to what the context has room for, or overflow.
+        if not value.is_finite() or value.copy_abs() > largest:
             raise ValueError(f"a number up to {largest:.0f} is needed")
         return rounded(value, digits)
 
@@ -70,15 +95,41 @@ def _utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-Exact = Annotated[Decimal, BeforeValidator(_exact), _kept(PRICE_DIGITS)]
-Cash = Annotated[Decimal, BeforeValidator(_exact), _kept(MONEY_DIGITS)]
+# What JSON Schema has no word for is named by a format, or said by `decimals`.
+Exact = Annotated[
+    Decimal, BeforeValidator(_exact), BeforeValidator(_plain), _kept(PRICE_DIGITS),
+    Field(json_schema_extra={"decimals": PRICE_DIGITS}),
+]  # fmt: skip
+Cash = Annotated[
+    Decimal, BeforeValidator(_exact), BeforeValidator(_plain), _kept(MONEY_DIGITS),
+    Field(json_schema_extra={"decimals": MONEY_DIGITS}),
+]  # fmt: skip
+# Text is a word here, whatever it looks like.
+Fact = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    _kept(PRICE_DIGITS),
+    Field(strict=True),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "minimum": -(LARGEST // 10**PRICE_DIGITS),
+            "maximum": LARGEST // 10**PRICE_DIGITS,
+        }
+    ),
+]
 Positive = Annotated[Exact, Field(gt=0)]
 Score = Annotated[Exact, Field(ge=0, le=100)]
-Name = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=100)]
+VISIBLE = Field(json_schema_extra={"format": "visible-text"})
+Name = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=100), VISIBLE]
 Ticker = Annotated[Name, AfterValidator(str.upper), Field(max_length=32)]
-Text = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=20_000)]
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
-Reason = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=500)]
+Text = Annotated[
+    str, AfterValidator(_text), Field(min_length=1, max_length=20_000),
+    Field(json_schema_extra={"format": "text"}),
+]  # fmt: skip
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_utc)]
+Day = Annotated[date, BeforeValidator(_written_out)]
+Reason = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=500), VISIBLE]
 
 
 class Said(BaseModel):
@@ -110,7 +161,7 @@ class LegEntry(Said):
     fills: tuple[FillEntry, ...] = Field(min_length=1, max_length=FILLS_MAX)
     option_type: OptionType | None = None
     strike: Positive | None = None
-    expiry: date | None = None
+    expiry: Day | None = None
     multiplier: Positive | None = None
     symbol: Name | None = None
     # Left out where it is false: hashes of what was recorded before it existed stay.
@@ -135,9 +186,7 @@ class TradeEntry(Said):
     theta: Exact | None = None
     vega: Exact | None = None
     iv: Annotated[Exact, Field(ge=0, le=100)] | None = None
-    conditions: dict[Name, Annotated[Exact, Field(strict=True)] | Name] = Field(
-        default_factory=dict, max_length=100
-    )
+    conditions: dict[Name, Fact | Name] = Field(default_factory=dict, max_length=100)
     exit_reason: ExitReason | None = None
     source: Name = "manual"
     external_id: Name | None = None

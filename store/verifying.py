@@ -2,18 +2,20 @@
 
 The locks refuse every client but the owner of the database, who can take them away. So
 everything is worked out again: the guards against the declared ones, the audit chain link
-by link, each locked trade, note and correction against the hash that the audit took of it,
-each P&L against the cash that its fills moved, and the sums of SQL against those of rows.
+by link, each locked trade, note, checklist and correction against the hash that the audit
+took of it, each P&L against the cash that its fills moved, and the sums of SQL against those
+of rows.
 
 Whoever owns the database could rewrite the whole chain. Against that helps a `Head` kept
 elsewhere: the chain that is verified later must contain it.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
 
@@ -23,7 +25,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.audit import FIRST, entry_hash
 from store.columns import MONEY_DIGITS, rounded
 from store.database import Store, user_of
-from store.fixed import Row, WholeTrade, batch_hash, notes_of, row_hash, state_hash, whole_trades
+from store.fixed import (
+    Row,
+    WholeTrade,
+    batch_hash,
+    checks_of,
+    notes_of,
+    row_hash,
+    rows_hash,
+    state_hash,
+    whole_trades,
+)
 from store.guards import wrong_guard
 from store.models import Account, AuditEntry, Correction, Trade, User
 from store.pnl import PRECISION
@@ -84,11 +96,13 @@ class _Batch:
 
 @dataclass
 class _Claims:
-    """What the audit entries say: which fixed the state of a trade, which wrote a note, and
-    how far their commands counted."""
+    """What the audit entries say: which fixed the state of a trade, which wrote a note or a
+    checklist, and how far their commands counted."""
 
     states: dict[int, list[tuple[AuditEntry, dict[str, Any]]]] = field(default_factory=dict)
     notes: dict[tuple[int, int], AuditEntry] = field(default_factory=dict)
+    # Of a trade, by the moment that the rows of one command share.
+    checks: dict[tuple[int, datetime], AuditEntry] = field(default_factory=dict)
     last_trade: int = 0
     # Users and accounts were not always on the record: then what they counted is not known.
     last_account: int | None = None
@@ -125,6 +139,8 @@ class _Claims:
         if entry.command == "add_note":
             self._noted[number] += 1
             self.notes[number, self._noted[number]] = entry
+        elif entry.command == "answer_checklist":
+            self.checks[number, entry.made_at] = entry
         elif result["status"] != "open" or entry.command in (*EXPLAINING, "open_trade"):
             self.states.setdefault(number, []).append((entry, result))
 
@@ -186,12 +202,15 @@ async def _verify(
         for trade in trades:
             _check_trade(trade, ended.get(trade.row["number"]), claims, corrections)
         await _check_notes(session, claims, first, last)
+        await _check_checklists(session, claims, first, last)
         closed = [trade.row["net_pnl"] for trade in trades if trade.row["status"] == "closed"]
         count, net = count + len(closed), net + sum(closed)
         found.trades += len(trades)
         found.open_trades += sum(trade.row["status"] == "open" for trade in trades)
     for number, _ in claims.notes:
         raise Wrong(f"a note of trade {number} is missing")
+    for number, _ in claims.checks:
+        raise Wrong(f"the checklist of trade {number} is missing")
     await _check_sums(session, count, net)
 
 
@@ -328,6 +347,19 @@ async def _check_notes(session: AsyncSession, claims: _Claims, first: int, last:
             raise Wrong(
                 f"a note of trade {number} is not what audit entry {entry.entry_number} wrote"
             )
+
+
+async def _check_checklists(session: AsyncSession, claims: _Claims, first: int, last: int) -> None:
+    """The checklists of some trades; those that are there are claimed no longer."""
+    with _readable(f"of the checklists of trades {first} to {last}"):
+        checks = await checks_of(session, first, last)
+    answered: dict[tuple[int, datetime], list[Row]] = defaultdict(list)
+    for check in checks:
+        answered[check["trade_number"], check["answered_at"]].append(check)
+    for (number, answered_at), rows in answered.items():
+        entry = claims.checks.pop((number, answered_at), None)
+        if entry is None or entry.state_hash != state_hash(checks=rows_hash(rows)):
+            raise Wrong(f"the checklist of trade {number} is not what the audit says of it")
 
 
 async def _check_counters(session: AsyncSession, user: User, claims: _Claims) -> None:

@@ -5,21 +5,28 @@ import re
 from inspect import signature
 from typing import Any
 
+import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.types import PromptReference
 
+from mcp_server.door import Door
+from mcp_server.rest import api
 from mcp_server.server import build
 from store import queries
+from store.checklist import CheckEntry, answer_checklist
 from store.corrections import correct_trade, void_trade
 from store.database import Store
 from store.errors import StoreError
 from store.memory import Memory
+from store.preferences import put_setting
 from store.recording import add_note
 from tests.ledger import read as line
 from tests.ledger import record, trade
 
 OTHER = 2
+RESOURCES = {"/api/trades": "get_trade_history", "/api/trades/{number}": "get_trade"}
+AS_OF = re.compile(r'"as_of":"[^"]*"')
 READ = [
     "trades://definitions", "trades://schema", "trades://overview",
     "trades://trade/1", "trades://trade/31", "trades://trade/40",
@@ -82,11 +89,15 @@ async def fill(store: Store, user_id: int, seed: int, *, more: str = "") -> None
     closed = "2026-01-04 AAPL +10 strategy leap\n2026-01-04 SPY -10 strategy leap\n"
     await record(store, closed + ledger(seed, 24) + more, user_id=user_id)
     await record(store, ledger(seed + 1, 6), account="second", mode="live", user_id=user_id)
+    [still_open] = await record(store, "2026-01-29 SPY open", user_id=user_id)
     restated = trade({"account": "main", **line("2026-01-04 AAPL +11 strategy leap")})
     async with store.write(user_id) as session:
         await correct_trade(session, 1, restated, reason="the fill was wrong")
         await void_trade(session, 2, reason="never happened")
         await add_note(session, 1, f"a note of user {user_id}")
+        check = CheckEntry(question=f"Is user {user_id} calm?", answer="yes")
+        await answer_checklist(session, still_open, [check])
+        await put_setting(session, "risk", f"of user {user_id}")
 
 
 async def answer(store: Store, name: str, arguments: dict[str, Any]) -> Any:
@@ -109,6 +120,30 @@ def asked(name: str) -> list[dict[str, Any]]:
     return [needed | given for given in FILTERS if set(given) <= set(known)]
 
 
+async def every_answer_by_rest(store: Store) -> dict[str, Any]:
+    """What user 1 reads under /api, but for the moment and what says that it has changed."""
+    store.memory = Memory()
+    door = Door(store)
+    app = api(door)
+    told = {}
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        reads = [path for path, ways in app.openapi()["paths"].items() if "get" in ways]
+        for path, arguments in [(one, given) for one in reads for given in asked_by_rest(one)]:
+            at = path.format(number=arguments.pop("number", 1)) if "{" in path else path
+            response = await client.get(at, params=arguments)
+            told[str(response.request.url)] = AS_OF.sub("", response.text)
+    await door.calls.flush()
+    return told
+
+
+def asked_by_rest(path: str) -> list[dict[str, Any]]:
+    name = RESOURCES.get(path, path.rsplit("/", 1)[1])
+    if name in QUERIES:
+        return [dict(given) for given in asked(name)]
+    return [{"number": number} for number in (1, 2, 3, 999)] if "{number}" in path else [{}]
+
+
 async def every_answer(store: Store) -> dict[str, Any]:
     return {
         f"{name} {arguments}": await answer(store, name, arguments)
@@ -121,6 +156,7 @@ async def every_answer(store: Store) -> dict[str, Any]:
 async def test_what_another_user_records_changes_no_answer(store: Store, seed: int) -> None:
     await fill(store, 1, seed)
     before = await every_answer(store)
+    by_rest = await every_answer_by_rest(store) if seed == 1 else {}
 
     theirs = "\n2026-01-09 ONLYTHEIRS +5\n2026-01-09 AAPL +9999 strategy 'theirs only'"
     await fill(store, OTHER, seed + 10, more=theirs)
@@ -129,6 +165,7 @@ async def test_what_another_user_records_changes_no_answer(store: Store, seed: i
     after = await every_answer(store)
     for call, told in before.items():
         assert after[call] == told, call
+    assert by_rest in ({}, await every_answer_by_rest(store))
 
 
 async def test_a_user_without_trades_has_an_empty_store_beside_a_full_one(store: Store) -> None:

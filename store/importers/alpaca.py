@@ -27,6 +27,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from store.errors import Invalid
 from store.importers.format import Format
 from store.importers.imported import Options
 from store.records import FillKind, Side
@@ -63,6 +64,8 @@ def fits(source: Source) -> bool:
 
 
 def parse(source: Source, options: Options) -> Statement:
+    if not isinstance(source.json, list):
+        raise Invalid(f"{source.path.name} is no list of activities, as {NAME} has it.")
     found = Gathered(source)
     seen: set[str] = set()
     for one in numbered(source.json):

@@ -32,6 +32,7 @@ from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
 from store.columns import PRICE_DIGITS, rounded
+from store.errors import Invalid
 from store.importers.format import Format
 from store.importers.imported import Options
 from store.importers.values import zone_named
@@ -142,6 +143,8 @@ def rows_of(source: Source) -> Sequence[Row]:
     if source.json is None:
         table = source.table(*COLUMNS)
         return table.rows if table else ()
+    if not fits(source):
+        raise Invalid(f"{source.path.name} has no list {JSON_ROWS}, as JSON of {NAME} has it.")
     return of_json(source.json[JSON_ROWS]).rows
 
 
