@@ -20,8 +20,8 @@ DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.argument("account", shell_complete=account_names)
 @click.argument("other", metavar="WITH", shell_complete=account_names)
-@click.option("--since", type=DAY, help="Day of entry, inclusive.")
-@click.option("--until", type=DAY, help="The same, exclusive.")
+@click.option("--since", type=DAY, metavar="DAY", help="Day of entry, inclusive.")
+@click.option("--until", type=DAY, metavar="DAY", help="The same, exclusive.")
 @user_option
 @as_json_option
 def compare(
