@@ -34,8 +34,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, trades, compare, formats_, sync, market, export, accounts, settings, connections, context_,
-    verify, audit,
+    import_, trades, compare, formats_, sync, market, export, accounts, settings, connections,
+    context_, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
     config, completion, demo,

@@ -39,7 +39,7 @@ EXAMPLES = {
 }
 
 
-@click.group()
+@click.group(epilog="Example: trade-history trades list")
 def trades() -> None:
     """List trades and show one; record, close, correct and void them."""
 
