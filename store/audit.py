@@ -142,6 +142,14 @@ async def begin(
     return command
 
 
+async def take_turn(session: AsyncSession) -> None:
+    """Wait until no other transaction writes for the user, and keep others waiting: for what
+    reads before its first command what that command depends on."""
+    await session.execute(
+        select(User.user_id).where(User.user_id == user_of(session)).with_for_update()
+    )
+
+
 def _limit(column: InstrumentedAttribute[int | None]) -> Label[int | None]:
     limit = select(column).where(Tier.name == User.tier).correlate(User)
     return limit.scalar_subquery().label(column.key)

@@ -3,6 +3,7 @@
 Expected amounts are worked out by hand beside each case.
 """
 
+import asyncio
 from collections import Counter
 from decimal import Decimal
 from itertools import count
@@ -23,6 +24,7 @@ from store.recording import add_note, open_trade
 from store.records import FillEntry, LegEntry, TradeEntry
 from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.verifying import verify_user
+from tests.conftest import settings_for
 from tests.statements.dealing import SHARES, at, bought, ended, option, sold, statement
 
 
@@ -220,6 +222,22 @@ async def counted(store: Store) -> dict[str, int]:
             model.__tablename__: await session.scalar(select(func.count()).select_from(model)) or 0
             for model in (Trade, Leg, Fill, ExecutionRow, AuditEntry)
         }
+
+
+async def test_two_imports_at_once_keep_everything_once(store: Store, database_url: str) -> None:
+    file = statement(
+        *(bought(1, 10 + number, f"2026-01-05 10:{number:02}") for number in range(50))
+    )
+    await imported(store, statement(bought(1, 10, "2026-01-02 10:00")))  # The account is there.
+    other = Store(settings_for(database_url))
+    try:
+        results = await asyncio.gather(imported(store, file), imported(other, file))
+    finally:
+        await other.close()
+
+    assert sorted(one.new for one in results) == [0, 50]
+    assert (await counted(store))["executions"] == 51
+    await sound(store)
 
 
 async def test_equal_rows_without_ids_are_as_many_executions(store: Store) -> None:

@@ -4,6 +4,7 @@ from typing import overload
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.audit import take_turn
 from store.importers.imported import ImportFile
 from store.importing.files import ImportResult, import_trades
 from store.importing.ready import Progress, RowsRefused
@@ -50,6 +51,7 @@ async def import_file(
         Conflict: an account exists with another mode or currency, or a row was imported
             before with other content.
     """
+    await take_turn(session)
     if isinstance(file, Statement):
         return await import_statement(session, file, take_good=take_good, progress=progress)
     return await import_trades(session, file, take_good=take_good, progress=progress)
