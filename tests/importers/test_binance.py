@@ -55,7 +55,9 @@ def test_rows_of_another_quote_and_amounts_that_do_not_fit_are_refused() -> None
     found = statement(OWN, currency="USDT")
 
     assert refused(found) == [(4, "Pair"), (6, "Amount")]
-    assert found.rejected[1].reason == "price and quantity come to 155.155"
+    assert found.rejected[1].reason == (
+        "quantity, price and fees come to 155.155, which is 0.10 off"
+    )
 
 
 def test_several_quotes_ask_for_one() -> None:

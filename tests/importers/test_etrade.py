@@ -37,8 +37,8 @@ def test_every_row_is_read_oldest_first() -> None:
         "03-13 16:00:00 MDB 2026-04-17 312.5 put sell 5 @ 3 fee 1.84 close",
         "03-16 16:00:00 TSLA 2026-03-20 450 call sell 2 @ 1.05 fee 1.27 open",
         "03-16 16:00:00 TSLA 2026-03-20 370 put sell 2 @ 4.1 fee 1.27 open",
-        "03-19 20:00:00 TSLA buy 200 @ 370 fee 0 delivered",
         "03-19 20:00:00 TSLA 2026-03-20 370 put buy 2 @ 0 fee 0 assigned",
+        "03-19 20:00:00 TSLA buy 200 @ 370 fee 0 delivered",
         "03-20 16:00:00 TSLA sell 200 @ 371.5 fee 2.15 close",
         "03-20 20:00:00 TSLA 2026-03-20 450 call None 2 @ 0 fee 0 expired",
     ]
@@ -99,14 +99,20 @@ def test_shares_dealt_at_another_price_than_the_strike_were_not_delivered(tmp_pa
     assert not any(one.delivery for one in found.executions)
 
 
+def test_bonds_are_counted(tmp_path: Path) -> None:
+    edit = "TESLA INC,TSLA,--,200.0,370.0", "TESLA INC,88160R101,--,200.0,370.0"
+
+    assert changed(tmp_path, FILE, edit).ignored["bonds"] == 1
+
+
 @pytest.mark.parametrize(
     ("edit", "refusal"),
     [
         (('"1,498.16",1.81', '"1,448.16",1.81'),
          "15 Amount: quantity, price and fees come to 1498.19, which is 50.03 off"),
         (("--,-5,3.00", "--,5,3.00"), "15 Quantity: its sign is not that of the type"),
-        (("TESLA INC,TSLA,--,200.0,370.0", "TESLA INC,88160R101,--,200.0,370.0"),
-         "12 Symbol: a ticker, or an option in the description, is needed"),
+        (("TESLA INC,TSLA,--,200.0,370.0", "TESLA INC,TSLAQQQ,--,200.0,370.0"),
+         "12 Symbol: a ticker such as AAPL, or an option, is needed"),
         (("03/12/26,03/12/26", "13/12/26,03/12/26"),
          "16 Activity/Trade Date: a date such as 01/31/26 is needed"),
     ],

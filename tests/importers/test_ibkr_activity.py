@@ -111,7 +111,7 @@ def test_a_consolidated_statement_names_the_account_and_the_firm(tmp_path: Path)
 @pytest.mark.parametrize(
     ("old", "new", "column", "reason"),
     [
-        ('"15,300"', '"15,301"', "Proceeds", "differs by 1.00"),
+        ('"15,300"', '"15,301"', "Proceeds", "which is 1.00 off"),
         ('"-1,200",12.75', '"-1,2000",12.75', "Quantity", "a number"),
         ('"-1,200",12.75', "1e999,12.75", "Quantity", "a number"),
         ('"2026-01-06, 11:00:00"', "2026-01-06, 11:00:00", "row", "more fields"),

@@ -158,7 +158,7 @@ def test_an_option_settled_in_cash_ends_at_what_it_was_settled_for(tmp_path: Pat
 @pytest.mark.parametrize(
     ("old", "new", "column", "reason"),
     [
-        ('netCash="36598.75"', 'netCash="36598.70"', "netCash", "differs by -0.05"),
+        ('netCash="36598.75"', 'netCash="36598.70"', "netCash", "which is 0.05 off"),
         ('quantity="-240"', 'quantity="0"', "quantity", "other than 0"),
         ('quantity="137"', 'quantity="-137"', "quantity", "contradicts BUY"),
         ('quantity="137"', 'quantity="1e999"', "quantity", "a number"),

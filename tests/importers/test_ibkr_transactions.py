@@ -97,7 +97,7 @@ def test_a_file_that_is_oldest_first_is_not_turned_round(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "column", "reason"),
     [
-        ("11.0,USD,154.0", "11.0,USD,155.0", "Gross Amount", "differs by 1.00"),
+        ("11.0,USD,154.0", "11.0,USD,155.0", "Gross Amount", "which is 1.00 off"),
         ("Sell,ZZZ,-10.0", "Sell,ZZZ,10.0", "Quantity", "contradicts Sell"),
         ("Sell,ZZZ,-10.0", "Sell,ZZZ,0", "Quantity", "other than 0"),
         ("Sell,ZZZ,-10.0", "Sell,ZZZ,NaN", "Quantity", "a number"),

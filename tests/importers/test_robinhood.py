@@ -37,9 +37,9 @@ def test_every_row_is_read_oldest_first() -> None:
         "03-18 16:00:00 NVDA 2026-03-20 200 call buy 15 @ 0.13 fee 0.66 open",
         "03-19 16:00:00 SPX 2026-03-20 6600 call sell 1 @ 3.6 fee 0.98 open",
         "03-20 20:00:00 NVDA 2026-03-20 200 call None 30 @ 0 fee 0 expired",
-        "03-20 20:00:00 TSLA buy 100 @ 440 fee 0 delivered",
         "03-20 20:00:00 TSLA 2026-03-20 440 put buy 1 @ 0 fee 0 assigned",
         "03-20 20:00:00 SPX 2026-03-20 6600 call buy 1 @ 3.64 fee 0 settled",
+        "03-20 20:00:00 TSLA buy 100 @ 440 fee 0 delivered",
     ]
     assert all(one.dated and one.id is None for one in found.executions)
 
@@ -86,7 +86,7 @@ def test_an_index_option_without_its_cash_is_refused(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert refusals(found)[0] == (
-        "2 Amount: an index option settles in cash, and the file does not say here for how much"
+        "2 Amount: an index option settles in cash, and the row does not say for how much"
     )
 
 
@@ -98,7 +98,7 @@ def test_an_index_option_without_its_cash_is_refused(tmp_path: Path) -> None:
         (('"($17,468.50)"', '"$17,468.50"'),
          "14 Amount: quantity, price and fees come to -17468.00, which is 34936.50 off"),
         (('"BTO","15","$0.13","($195.66)"\n"3/17', '"BTO","0","$0.13","($195.66)"\n"3/17'),
-         "11 Quantity: a quantity above 0 is needed"),
+         "11 Quantity: a number above 0 is needed"),
         (('"TSLA 3/20/2026 Put $440.00","STO"', '"TSLA","STO"'),
          "16 Description: an option such as NVDA 10/31/2025 Put $165.00 is needed"),
         (('"TSLA 3/20/2026 Put $440.00","STO"', '"TSLA1 3/20/2026 Put $440.00","STO"'),

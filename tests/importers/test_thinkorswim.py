@@ -174,7 +174,7 @@ def test_columns_that_the_user_added_change_nothing(tmp_path: Path) -> None:
         ),
         (
             (",,,BUY,+1,TO OPEN,SPX,20 MAR 26,6510", ",,,BUY,0,TO OPEN,SPX,20 MAR 26,6510"),
-            "46 Qty: a quantity other than 0 is needed",
+            "46 Qty: a number other than 0 is needed",
         ),
         (
             ("STOCK,SELL,-100,TO CLOSE,AAPL,,,STOCK", "FUTURE,SELL,-1,TO CLOSE,/ESM26,,,FUTURE"),
@@ -217,7 +217,7 @@ def test_an_index_option_that_was_assigned_without_cash_is_refused(tmp_path: Pat
     )
 
     assert refusals(found) == [
-        "22 Amount: an index option settles in cash, and the file does not say here for how much"
+        "22 AMOUNT: an index option settles in cash, and the row does not say for how much"
     ]
 
 

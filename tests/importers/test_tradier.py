@@ -76,11 +76,10 @@ def test_dividends_and_transfers_are_cash_and_journals_are_counted() -> None:
     assert found.ignored == {"journal without cash": 1}
 
 
-def test_an_expiry_of_nothing_an_odd_contract_and_a_split_are_refused() -> None:
-    """1 contract at 10.00 of 100 shares would be 1,000, not 100.35."""
+def test_an_expiry_of_nothing_an_adjusted_option_and_a_split_are_refused() -> None:
     found = statement(OWN)
 
-    assert refused(found) == [(2, "symbol"), (9, "amount"), (10, "type")]
+    assert refused(found) == [(2, "symbol"), (9, "symbol"), (10, "type")]
     assert "the event names no option" in found.rejected[0].reason
 
 
@@ -114,6 +113,8 @@ def test_no_event_is_no_trade(tmp_path: Path, event: object) -> None:
         ({"quantity": "9" * 400}, "quantity"),
         ({"symbol": "=cmd|' /C calc'!A0"}, "symbol"),
         ({"commission": 5}, "amount"),
+        # A contract of 100 shares at 26.24 would be 2,624.
+        ({"symbol": "PFE260320C00010000"}, "amount"),
     ],
 )
 def test_a_trade_that_does_not_add_up_is_refused(

@@ -117,7 +117,9 @@ def test_trade_records_are_checked_to_the_cent(tmp_path: Path) -> None:
 
     assert cash(found) == {"NVDA": Decimal("0.80"), "GLW": Decimal("-250.29")}
     assert refused(found) == [(9, "Net Amount")]
-    assert found.rejected[0].reason == "quantity, price and fees come to -250.29, -0.10 off"
+    assert found.rejected[0].reason == (
+        "quantity, price and fees come to -250.29, which is 0.10 off"
+    )
     assert all(one.dated for one in found.executions)
 
 
