@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from store.importers import fitting
-from store.statements.source import Source
-from tests.importers.dealing import statement, written
+from tests.importers.files import fitting, statement, written
 
 ROBINHOOD = (
     '"Activity Date","Instrument","Description","Trans Code","Quantity","Price","Amount"\n'
@@ -29,7 +27,7 @@ def test_a_file_that_one_format_cannot_cut_is_still_known_by_another(tmp_path: P
     """A quote inside of a field is an error where a file is cut strictly."""
     text = ROBINHOOD.replace('"Apple"', '"Apple" Inc')
 
-    assert [one.name for one in fitting(Source(written(tmp_path, text)))] == ["robinhood"]
+    assert fitting(written(tmp_path, text)) == ["robinhood"]
 
 
 def test_rows_of_an_account_that_has_no_possible_name_are_refused(tmp_path: Path) -> None:

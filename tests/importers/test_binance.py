@@ -8,11 +8,12 @@ import pytest
 
 from store.database import Store
 from store.errors import Invalid
-from tests.importers.dealing import (
+from tests.importers.files import (
     cash,
     fitting,
     open_tickers,
-    recorded_twice,
+    outcomes,
+    recorded,
     refused,
     statement,
     written,
@@ -110,6 +111,6 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, row: str, column: str
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """The bitcoin that was sold was bought before the file begins: no trade is made of it."""
-    assert await recorded_twice(store, statement(OWN, currency="USDT")) == [
+    assert outcomes(await recorded(store, statement(OWN, currency="USDT"))) == [
         ("DOGE", "closed", Decimal("4.52516")),
     ]

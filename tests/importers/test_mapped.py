@@ -12,7 +12,7 @@ from store.database import Store
 from store.errors import Invalid
 from store.importers import mapping
 from store.statements.execution import Statement
-from tests.importers.dealing import cash, recorded_twice, refused, statement, written
+from tests.importers.files import cash, outcomes, recorded, refused, statement, written
 
 CASES = Path(__file__).parents[3] / "shared/samples/tradetally/trading-calculation-contracts.json"
 
@@ -281,4 +281,4 @@ def test_known_exports_give_their_results(
 async def test_its_trades_are_recorded_once(store: Store, tmp_path: Path) -> None:
     found = mapped(tmp_path, PROJECTX, "projectx_orders", mode="paper")
 
-    assert await recorded_twice(store, found) == [("MES", "closed", Decimal("32.50"))]
+    assert outcomes(await recorded(store, found)) == [("MES", "closed", Decimal("32.50"))]

@@ -9,8 +9,7 @@ import pytest
 from store.database import Store
 from store.importers import chosen
 from store.statements.source import Source
-from tests.importers.executions import changed, lines, moved, of_text, statement
-from tests.importers.recorded import recorded
+from tests.importers.files import changed, lines, moved, of_text, recorded, results, statement
 
 HERE = Path(__file__).parent
 OWN = HERE / "schwab.csv"
@@ -230,7 +229,7 @@ def test_real_histories_of_two_generations_move_what_they_say(
 async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
     """AAPL expired at -10 - 0.66; SPY 1058.70 - 421.30; BRK.B 3 x 10.1234 - 0.02. The assigned
     put and the exercised call live on in their shares."""
-    assert await recorded(store, statement(OWN)) == [
+    assert results(await recorded(store, statement(OWN))) == [
         "AAPL closed -10.66",
         "F open",
         "MSFT open",
@@ -244,7 +243,7 @@ async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
 @pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
 async def test_a_real_history_makes_four_round_trips(store: Store) -> None:
     """100 x 1 - 11; 50 x 1 - 10; 100 x 2 + 4 x 1 - 10; 90 x 1 - 10; 30.5 are held."""
-    assert await recorded(store, statement(SAMPLES / "schwab_transactions.csv")) == [
+    assert results(await recorded(store, statement(SAMPLES / "schwab_transactions.csv"))) == [
         "VUAG closed 89",
         "VUAG closed 40",
         "VUAG closed 194",
@@ -256,7 +255,7 @@ async def test_a_real_history_makes_four_round_trips(store: Store) -> None:
 @pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
 async def test_a_real_history_with_rounded_prices_earns_its_cash(store: Store) -> None:
     """42103.66 - 40503.61, 49998.85 - 45061.70, 221456.59 - 208166.93."""
-    trades = await recorded(store, statement(SAMPLES / "transactions.csv"))
+    trades = results(await recorded(store, statement(SAMPLES / "transactions.csv")))
 
     assert [f"{Decimal(one.split()[-1]):.2f}" for one in trades] == [
         "1600.05",

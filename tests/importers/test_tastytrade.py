@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from store.database import Store
-from tests.importers.statements import (
+from tests.importers.files import (
     HERE,
-    changed,
-    money,
+    changed_statement,
+    moved,
     of_text,
     recorded,
     refusals,
     shown,
     stated,
     statement,
+    structured,
 )
 
 FILE = "tastytrade.csv"
@@ -60,7 +61,7 @@ def test_the_money_is_the_total_of_the_file() -> None:
     - 369.00 (SPX)."""
     found = statement(HERE / FILE)
 
-    assert money(found.executions) == stated(found.executions) == Decimal("-45325.18")
+    assert moved(found) == stated(found) == Decimal("-45325.18")
     assert [(one.kind, one.amount) for one in found.cash] == [
         ("dividend", Decimal("36.95")),
         ("fee", Decimal("-0.03")),
@@ -92,7 +93,7 @@ def test_an_export_from_before_2024_is_read(tmp_path: Path) -> None:
         "05-20 15:10:00 CLNE 2023-06-16 14 call sell 1 @ 0.95 fee 1.14 open",
         "06-16 20:00:00 CLNE 2023-06-16 14 call buy 1 @ 0 fee 0 expired",
     ]
-    assert stated(found.executions) == Decimal("93.86")
+    assert stated(found) == Decimal("93.86")
 
 
 def test_a_coin_is_read(tmp_path: Path) -> None:
@@ -134,14 +135,14 @@ def test_a_coin_is_read(tmp_path: Path) -> None:
 def test_what_does_not_add_up_is_refused_with_its_row(
     tmp_path: Path, edit: tuple[str, str], refusal: str | None
 ) -> None:
-    found = refusals(changed(tmp_path, FILE, edit))
+    found = refusals(changed_statement(tmp_path, FILE, edit))
 
     assert refusal in found if refusal else len(found) == 2
 
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """NEHI 1,654.95 - 1,626.03; MES 411.29; SPX 355.12 - 369.00; IWM's 200 shares are held."""
-    assert await recorded(store, statement(HERE / FILE)) == [
+    assert structured(await recorded(store, statement(HERE / FILE))) == [
         "IWM vertical open",
         "MES single closed 411.29",
         "NEHI single closed 28.92",

@@ -10,12 +10,13 @@ from store.database import Store
 from store.errors import Invalid
 from store.importers.tradier_gainloss import NAME as GAINLOSS
 from store.importing import import_file
-from tests.importers.dealing import (
+from tests.importers.files import (
     cash,
-    closed,
     fitting,
     open_tickers,
-    recorded_twice,
+    outcomes,
+    read_trades,
+    recorded,
     refused,
     statement,
     written,
@@ -128,7 +129,7 @@ def test_a_trade_that_does_not_add_up_is_refused(
 def test_closed_positions_are_trades_with_the_stated_gain(tmp_path: Path) -> None:
     """513.67 - 478.32 + 99.58 = 134.93. A short was entered for its proceeds: 539.82 / 200 =
     2.6991, and left for 26.15 / 200 = .13075."""
-    found = closed(gains(tmp_path, POSITIONS), mode="live")
+    found = read_trades(gains(tmp_path, POSITIONS), mode="live")
 
     assert found.rejected == ()
     assert found.file_net_pnl == Decimal("134.93")
@@ -144,8 +145,8 @@ def test_closed_positions_are_trades_with_the_stated_gain(tmp_path: Path) -> Non
 
 
 def test_closed_positions_keep_their_ids_in_another_order(tmp_path: Path) -> None:
-    first = closed(gains(tmp_path, POSITIONS), mode="live")
-    again = closed(gains(tmp_path, POSITIONS[::-1]), mode="live")
+    first = read_trades(gains(tmp_path, POSITIONS), mode="live")
+    again = read_trades(gains(tmp_path, POSITIONS[::-1]), mode="live")
 
     assert {one.entry.external_id for one in first.trades} == {
         one.entry.external_id for one in again.trades
@@ -155,21 +156,21 @@ def test_closed_positions_keep_their_ids_in_another_order(tmp_path: Path) -> Non
 def test_closed_positions_ask_for_the_mode_and_refuse_a_wrong_gain(tmp_path: Path) -> None:
     wrong = {**POSITIONS[0], "gain_loss": 513.97}
     with pytest.raises(Invalid, match="--mode paper or --mode live"):
-        closed(gains(tmp_path, wrong))
+        read_trades(gains(tmp_path, wrong))
 
-    assert refused(closed(gains(tmp_path, wrong), mode="live")) == [(1, "gain_loss")]
+    assert refused(read_trades(gains(tmp_path, wrong), mode="live")) == [(1, "gain_loss")]
 
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
-    assert await recorded_twice(store, statement(OWN)) == [
+    assert outcomes(await recorded(store, statement(OWN))) == [
         ("PFE", "closed", Decimal("0.29")),
         ("SPY", "closed", Decimal("99.58")),
     ]
 
 
 async def test_closed_positions_are_recorded_once(store: Store, tmp_path: Path) -> None:
-    file = closed(gains(tmp_path, POSITIONS), mode="live")
-    for recorded in (3, 0):
+    file = read_trades(gains(tmp_path, POSITIONS), mode="live")
+    for new in (3, 0):
         async with store.write() as session:
             result = await import_file(session, file)
-        assert (result.recorded, result.stored_net_pnl) == (recorded, Decimal("134.93"))
+        assert (result.recorded, result.stored_net_pnl) == (new, Decimal("134.93"))
