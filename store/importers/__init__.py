@@ -1,7 +1,7 @@
 """Files of brokers and journals, one module per format, recognised by their content.
 
-Reading is pure: it opens no database. To add a format, add a module with a `FORMAT`;
-nothing here changes.
+Reading is pure: it opens no database. To add a format, add a module with a `FORMAT`, in a
+package of the broker's where it needs several; nothing here changes.
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from store.errors import Invalid
 from store.importers import mapped
@@ -29,9 +29,10 @@ __all__ = [
 @cache
 def formats() -> dict[str, Format]:
     """The known formats by name."""
-    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    modules = (import_module(one.name) for one in walk_packages(__path__, f"{__name__}."))
     found = (getattr(module, "FORMAT", None) for module in modules)
-    return {one.name: one for one in found if isinstance(one, Format)}
+    by_name = {one.name: one for one in found if isinstance(one, Format)}
+    return dict(sorted(by_name.items()))
 
 
 def read(

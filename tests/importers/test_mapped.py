@@ -10,7 +10,7 @@ import pytest
 
 from store.database import Store
 from store.errors import Invalid
-from store.importers import mapping
+from store.importers.mapped import mapping
 from store.statements.execution import Statement
 from tests.importers.files import cash, outcomes, recorded, refused, statement, written
 

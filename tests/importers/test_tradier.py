@@ -8,7 +8,7 @@ import pytest
 
 from store.database import Store
 from store.errors import Invalid
-from store.importers.tradier_gainloss import NAME as GAINLOSS
+from store.importers.tradier.gainloss import NAME as GAINLOSS
 from store.importing import import_file
 from tests.importers.files import (
     cash,

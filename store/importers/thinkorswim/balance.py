@@ -9,7 +9,7 @@ from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
 from store.columns import PRICE_DIGITS, rounded
-from store.importers import thinkorswim_words as words
+from store.importers.thinkorswim import words
 from store.pnl import PRECISION
 from store.statements.amounts import MARKET, amount, moment
 from store.statements.amounts import clock as parsed

@@ -33,9 +33,9 @@ from zoneinfo import ZoneInfo
 
 from store.errors import Invalid
 from store.importers import ibkr
-from store.importers.flex_rows import flex_rows, is_flex
 from store.importers.format import Format
 from store.importers.ibkr import Deal, Reading
+from store.importers.ibkr.flex_rows import flex_rows, is_flex
 from store.importers.imported import Options
 from store.records import Side
 from store.statements import amounts

@@ -8,7 +8,7 @@ hidden cell that no column stands over.
 Positions are read, one trade each: Time, Position, Symbol, Type (buy, sell), Volume, Price,
 S / L, T / P, Time, Price, Commission, Swap, Profit. Open positions are counted as ignored, for
 they will be in a later report once closed, and so are deposits. A report without positions
-(a test of a strategy, a table of deals alone) has its deals read: `metatrader5_deals`.
+(a test of a strategy, a table of deals alone) has its deals read: `metatrader5.deals`.
 
 - Volume is in lots, and the size of a lot is not in the file. It follows from Profit, which
   is in the account's currency before commission and swap: the currency per point of each
@@ -34,8 +34,8 @@ from store.errors import Invalid
 from store.importers.closed import Closed, contract_size, drafted, filed
 from store.importers.format import Format, account_of
 from store.importers.imported import Draft, ImportFile, Options
-from store.importers.metatrader5_deals import DEALS, deals
-from store.importers.metatrader5_report import (
+from store.importers.metatrader5.deals import DEALS, deals
+from store.importers.metatrader5.report import (
     SIGNS,
     TESTER,
     Line,

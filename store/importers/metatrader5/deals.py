@@ -18,7 +18,7 @@ from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
 from store.importers.closed import contract_size
-from store.importers.metatrader5_report import (
+from store.importers.metatrader5.report import (
     SIGNS,
     Account,
     Line,

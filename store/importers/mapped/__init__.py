@@ -1,4 +1,4 @@
-"""Any broker's table, read by a mapping of its columns (`store/importers/mapping.py`).
+"""Any broker's table, read by a mapping of its columns (`store/importers/mapped/mapping.py`).
 
 Each row is an execution, or an entry and an exit that become two, the exit with the fees. A
 quantity may be signed: where no column says the side, its sign does. What the file says of its
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from store.errors import Invalid
 from store.importers.imported import Options
-from store.importers.mapping import ColumnMapping, found, name_of
+from store.importers.mapped.mapping import ColumnMapping, found, name_of
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import FillKind, Side

@@ -33,10 +33,10 @@ from decimal import Decimal, localcontext
 from itertools import takewhile
 
 from store.columns import MONEY_DIGITS, rounded
-from store.importers import thinkorswim_words as words
 from store.importers.format import Format
 from store.importers.imported import Options
-from store.importers.thinkorswim_balance import CLOCKS, Clock, Entries, alone, moved
+from store.importers.thinkorswim import words
+from store.importers.thinkorswim.balance import CLOCKS, Clock, Entries, alone, moved
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import Mode, Side
