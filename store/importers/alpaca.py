@@ -34,6 +34,7 @@ from store.importers.values import zone_named
 from store.records import FillKind, Side
 from store.statements.amounts import MARKET, above_zero, amount, day, needed, not_zero, of_day
 from store.statements.balancing import cash_moved, require_balance, worth
+from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.instruments import shares_or_option
 from store.statements.jsonrows import Record, numbered
@@ -82,7 +83,7 @@ def read(one: Record, seen: set[str], zone: ZoneInfo) -> Iterator[Outcome]:
     if kind == "FILL":
         yield fill(one)
     elif kind in ENDS:
-        yield ending(one, ENDS[kind], zone)
+        yield end_of(one, ENDS[kind], zone)
     elif kind == "OPTRD":
         yield delivery(one, zone)
     elif kind not in CASH:
@@ -147,20 +148,21 @@ def moment_of(one: Record) -> datetime:
     raise Refused("transaction_time", text, "a moment such as 2026-01-31T15:30:00Z is needed")
 
 
-def ending(one: Record, kind: FillKind, zone: ZoneInfo) -> Execution:
+def end_of(one: Record, kind: FillKind, zone: ZoneInfo) -> Execution:
     instrument = dealt(one)
-    if instrument.kind != "option":
-        raise Refused("symbol", one.text("symbol"), "an option's OCC symbol is needed")
     change = not_zero(one.text("qty"), "qty")
+    cash = amount(one.text("net_amount"), "net_amount") or Decimal(0)
+    ending = end(kind, instrument, abs(change), cash, "net_amount")
     return Execution(
         row=one.number,
         instrument=instrument,
         side="buy" if change > 0 else "sell",
         quantity=abs(change),
-        price=Decimal(0),
+        price=ending.price,
         at=of_day(day(one.text("date"), "date", "%Y-%m-%d"), zone, ending=True),
-        kind=kind,
+        kind=ending.kind,
         id=named(one),
+        cash=cash or None,
         dated=True,
     )
 

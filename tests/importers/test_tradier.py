@@ -15,6 +15,7 @@ from tests.importers.files import (
     fitting,
     open_tickers,
     outcomes,
+    plain,
     read_trades,
     recorded,
     refused,
@@ -82,6 +83,20 @@ def test_an_expiry_of_nothing_an_adjusted_option_and_a_split_are_refused() -> No
 
     assert refused(found) == [(2, "symbol"), (9, "symbol"), (10, "type")]
     assert "the event names no option" in found.rejected[0].reason
+
+
+@pytest.mark.parametrize(("amount", "ends"), [(-1250, ["6.25 settled"]), (0, [])])
+def test_an_assigned_index_option_is_settled_for_its_amount(
+    tmp_path: Path, amount: int, ends: list[str]
+) -> None:
+    """1250 / (2 x 100) = 6.25; without an amount nobody knows."""
+    what = {"option_type": "ASSIGNMENT", "symbol": "SPXW260320C06600000", "quantity": 2}
+    event = {"amount": amount, "date": "2026-03-21T00:00:00Z", "type": "option", "option": what}
+
+    found = statement(history(tmp_path, event))
+
+    assert [f"{plain(one.price)} {one.kind}" for one in found.executions] == ends
+    assert refused(found) == ([] if ends else [(1, "amount")])
 
 
 @pytest.mark.parametrize("event", [TRADE, [TRADE]])

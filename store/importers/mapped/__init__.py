@@ -30,6 +30,7 @@ from store.statements.balancing import (
     worth,
 )
 from store.statements.contracts import OPTION_TYPES, Contract, contract, described
+from store.statements.ends import require_settlement
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
 from store.statements.instruments import future, future_root, option, ticker
 from store.statements.reading import Reading
@@ -123,6 +124,7 @@ class Reader:
     def execution(self, row: Row) -> Execution:
         instrument = self.instrument(row)
         end = self.mapping.words.ends.get(self.text(row, "side").casefold(), "trade")
+        require_settlement(end, instrument, self.column("side"))
         side, quantity = self.dealt(row, end)
         price = Decimal(0) if end not in ("trade", "settled") else self.needed(row, "price")
         at, dated = self.at(row, "at", end)

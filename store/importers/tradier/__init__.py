@@ -28,8 +28,9 @@ from store.importers.format import Format
 from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.records import FillKind, Side
-from store.statements.amounts import MARKET, amount, day, needed, not_zero, of_day
+from store.statements.amounts import MARKET, amount, day, ended, needed, not_zero, of_day
 from store.statements.balancing import by_cash, most_fees
+from store.statements.ends import end
 from store.statements.execution import CashRow, Execution, Statement
 from store.statements.instruments import shares_or_option
 from store.statements.jsonrows import Record, listed, numbered
@@ -67,7 +68,7 @@ def read(event: Record, zone: ZoneInfo) -> Iterator[Outcome]:
     if kind == "trade":
         yield trade(event, zone)
     elif kind == "option":
-        yield ending(event, zone)
+        yield end_of(event, zone)
     elif kind not in CASH:
         raise Refused("type", event.text("type"), MAY_CHANGE)
     elif moved := amount(event.text("amount"), "amount"):
@@ -99,7 +100,7 @@ def trade(event: Record, zone: ZoneInfo) -> Execution:
     )
 
 
-def ending(event: Record, zone: ZoneInfo) -> Execution:
+def end_of(event: Record, zone: ZoneInfo) -> Execution:
     said = event.text("option", "option_type").upper()
     if said not in ENDS:
         raise Refused("option_type", said, f"one of {', '.join(ENDS)} is known")
@@ -108,17 +109,18 @@ def ending(event: Record, zone: ZoneInfo) -> Execution:
         reason = "the event names no option; end it by hand, or import the gain/loss instead"
         raise Refused("symbol", "", reason)
     instrument = shares_or_option(symbol, "symbol")
-    if instrument.kind != "option":
-        raise Refused("symbol", symbol, "an option's OCC symbol is needed")
     signed = not_zero(event.text("option", "quantity"), "quantity")
+    cash = amount(event.text("amount"), "amount") or Decimal(0)
+    ending = end(ENDS[said], instrument, abs(signed), cash, "amount")
     return Execution(
         row=event.number,
         instrument=instrument,
         side="buy" if signed > 0 else "sell",
         quantity=abs(signed),
-        price=Decimal(0),
-        at=of_day(day(event.text("date"), "date", *DAYS), zone, ending=True),
-        kind=ENDS[said],
+        price=ending.price,
+        at=ended(day(event.text("date"), "date", *DAYS), instrument.expiry, zone),
+        kind=ending.kind,
+        cash=cash,
         dated=True,
     )
 
