@@ -19,7 +19,7 @@ from store.importing import import_file
 from store.recording import open_trade
 from store.records import FillEntry, LegEntry, TradeEntry
 from store.schema import add_user
-from tests.importers.reading import read_trades
+from tests.importers.files import read_trades
 from tests.server.running import trade_history
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "option_omega"

@@ -40,7 +40,7 @@ from store.tokens import create_token, revoke_token
 from store.users import put_tier
 from store.verifying import Head, verify_database, verify_user
 from tests.conftest import in_own_loop, settings_for
-from tests.importers.reading import read_trades as read_import
+from tests.importers.files import read_trades as read_import
 from tests.ledger import moment, read, record, trade
 from tests.postgres_server import Server
 from tests.tampering import Owner, alter, owner_of

@@ -17,7 +17,7 @@ from store.database import Store
 from store.errors import Invalid
 from store.importers import ImportFile, Rejection, Statement, formats, read
 from store.importers.mapped import FOLDER
-from store.importers.mapping import save
+from store.importers.mapped.mapping import save
 from store.importing import ImportResult, RowsRefused, StatementResult, import_file
 from store.importing.preview import StatementPreview, preview
 from store.records import Mode

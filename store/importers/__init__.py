@@ -1,7 +1,7 @@
 """Files of brokers and journals, one module per format, recognised by their content.
 
-Reading is pure: it opens no database. To add a format, add a module with a `FORMAT`;
-nothing here changes.
+Reading is pure: it opens no database. To add a format, add a module with a `FORMAT`, in a
+package of the broker's where it needs several; nothing here changes.
 """
 
 from dataclasses import replace
@@ -9,17 +9,17 @@ from decimal import Decimal
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from store.errors import Invalid
 from store.importers import mapped
 from store.importers.format import Format, account_of
 from store.importers.imported import ImportFile, ImportTrade, Options
-from store.importers.table import columns_shown, cut
+from store.importers.table import columns_shown
 from store.records import Mode
 from store.statements.execution import Statement
-from store.statements.refusing import Rejection, printable
-from store.statements.source import Source
+from store.statements.refusing import Refused, Rejection, printable
+from store.statements.source import Source, cut
 
 __all__ = [
     "Format", "ImportFile", "ImportTrade", "Options", "Rejection", "Statement", "formats", "read",
@@ -29,9 +29,10 @@ __all__ = [
 @cache
 def formats() -> dict[str, Format]:
     """The known formats by name."""
-    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    modules = (import_module(one.name) for one in walk_packages(__path__, f"{__name__}."))
     found = (getattr(module, "FORMAT", None) for module in modules)
-    return {one.name: one for one in found if isinstance(one, Format)}
+    by_name = {one.name: one for one in found if isinstance(one, Format)}
+    return dict(sorted(by_name.items()))
 
 
 def read(
@@ -66,8 +67,10 @@ def booked(statement: Statement, options: Options) -> Statement:
     """`statement` with the accounts to which its executions go.
 
     The user's name for the account stands where the file has one account only; several have
-    the broker's name and number each.
+    the broker's name and number each. Rows of one that can be no name are refused.
     """
+    if options.account is None:
+        statement = with_sound_numbers(statement)
     numbers = {one.account for one in statement.executions} or {None}
     if options.account is not None and len(numbers) > 1:
         listed = ", ".join(printable(str(number)) for number in sorted(map(str, numbers)))
@@ -93,22 +96,55 @@ def booked(statement: Statement, options: Options) -> Statement:
     return replace(statement, accounts=entries)
 
 
+def with_sound_numbers(statement: Statement) -> Statement:
+    """`statement` without the executions whose account cannot be named, which it rejects."""
+    refused = {}
+    for number in {one.account for one in statement.executions}:
+        try:
+            account_of(name=f"{statement.broker} {number}", mode="live")
+        except Invalid:
+            refused[number] = Refused("account", number or "", "it can be no account's name")
+    rejected = [
+        refused[one.account].rejection(statement.path.name, one.row)
+        for one in statement.executions
+        if one.account in refused
+    ]
+    return replace(
+        statement,
+        executions=tuple(one for one in statement.executions if one.account not in refused),
+        rejected=tuple(sorted([*statement.rejected, *rejected], key=lambda one: one.row)),
+    )
+
+
 def chosen(source: Source, name: str | None) -> Format:
     known = formats()
     if name is not None:
         if name not in known:
             raise Invalid(f"No format '{name}'. Known formats: {', '.join(known)}.")
         return known[name]
-    fitting = [one for one in known.values() if one.fits(source)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        names = " or ".join(one.name for one in fitting)
+    found = fitting(source)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " or ".join(one.name for one in found)
         raise Invalid(f"{source.path.name} fits several formats; say --format {names}.")
     raise Invalid(
         f"{source.path.name} is in no known format. {found_in(source)} Known formats:"
         f" {', '.join(known)}; any other table can be read with a mapping (--map)."
     )
+
+
+def fitting(source: Source) -> list[Format]:
+    """The formats that the content of a file fits; one that cannot even be cut into what a
+    format looks for does not fit it."""
+
+    def fits(one: Format) -> bool:
+        try:
+            return one.fits(source)
+        except Invalid:
+            return False
+
+    return [one for one in formats().values() if fits(one)]
 
 
 def found_in(source: Source) -> str:
@@ -117,5 +153,5 @@ def found_in(source: Source) -> str:
         return "It is JSON."
     if source.head.startswith("<"):
         return "It is XML or HTML."
-    header = next(cut(source.path, source.text), (0, []))[1]
+    header = next(cut(source.path, source.text, strict=True), (0, []))[1]
     return f"Its columns, separated by commas: {columns_shown(tuple(header))}."

@@ -23,6 +23,7 @@ crypto fees) and answers quoted in public clients.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -30,17 +31,19 @@ from zoneinfo import ZoneInfo
 from store.errors import Invalid
 from store.importers.format import Format
 from store.importers.imported import Options
+from store.importers.values import zone_named
 from store.records import FillKind, Side
-from store.statements.amounts import amount, day, needed, of_day
+from store.statements.amounts import MARKET, above_zero, amount, day, needed, not_zero, of_day
+from store.statements.balancing import cash_moved, require_balance, worth
+from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
-from store.statements.gathering import Gathered, require_cash, value
-from store.statements.instruments import instrument_of
+from store.statements.instruments import shares_or_option
 from store.statements.jsonrows import Record, numbered
-from store.statements.refusing import Refused
+from store.statements.reading import Outcome, Reading
+from store.statements.refusing import MAY_CHANGE, Refused
 from store.statements.source import Source
 
 NAME = "alpaca"
-MARKET = ZoneInfo("America/New_York")
 SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell", "sell_short": "sell"}
 ENDS: dict[str, FillKind] = {"OPEXP": "expired", "OPASN": "assigned", "OPEXC": "exercised"}
 CASH = {
@@ -66,45 +69,41 @@ def fits(source: Source) -> bool:
 def parse(source: Source, options: Options) -> Statement:
     if not isinstance(source.json, list):
         raise Invalid(f"{source.path.name} is no list of activities, as {NAME} has it.")
-    found = Gathered(source)
+    zone = zone_named(options.zone) or MARKET
+    reading = Reading(source)
     seen: set[str] = set()
-    for one in numbered(source.json):
-        with found.row(one.number):
-            name = f"{one.text('activity_type')} {one.text('id')} {one.text('symbol')}"
-            if one.text("id") and name in seen:
-                found.ignored["activities that are on two pages"] += 1
-            else:
-                seen.add(name)
-                read(one, found)
-    return found.statement(NAME, "Alpaca", newest_first=True, currency="USD")
+    reading.rows(numbered(source.json), lambda one: read(one, seen, zone))
+    return reading.statement(NAME, "Alpaca", currency="USD", zone=zone.key)
 
 
-def read(one: Record, found: Gathered) -> None:
+def read(one: Record, seen: set[str], zone: ZoneInfo) -> Iterator[Outcome]:
     kind = one.text("activity_type").upper()
+    name = f"{kind} {one.text('id')} {one.text('symbol')}"
+    if one.text("id") and name in seen:
+        yield "activities that are on two pages"
+        return
+    seen.add(name)
     if kind == "FILL":
-        found.executions.append(fill(one))
+        yield fill(one)
     elif kind in ENDS:
-        found.executions.append(ending(one, ENDS[kind]))
+        yield end_of(one, ENDS[kind], zone)
     elif kind == "OPTRD":
-        found.executions.append(delivery(one))
-    elif kind in CASH:
-        moved = amount(one.text("net_amount"), "net_amount")
-        if moved:
-            found.cash.append(CashRow(one.number, CASH[kind], moved))
-        elif kind == "CFEE":
-            found.executions.append(coin_fee(one))
-        else:
-            found.ignored[f"{kind} without cash"] += 1
+        yield delivery(one, zone)
+    elif kind not in CASH:
+        raise Refused("activity_type", kind, MAY_CHANGE)
+    elif moved := amount(one.text("net_amount"), "net_amount"):
+        yield CashRow(one.number, CASH[kind], moved)
+    elif kind == "CFEE":
+        yield coin_fee(one, zone)
     else:
-        reason = "it may change a position; record the trades it touches by hand"
-        raise Refused("activity_type", kind, reason)
+        yield f"{kind} without cash"
 
 
 def dealt(one: Record) -> Instrument:
     symbol = one.text("symbol").upper()
     coin = COIN.fullmatch(symbol)
     if coin is None:
-        return instrument_of(symbol, "symbol")
+        return shares_or_option(symbol, "symbol")
     if coin["quote"] not in (None, "USD"):
         raise Refused("symbol", symbol, "its P&L is not in US dollars; record it by hand")
     ticker = coin["coin"] or coin["old"]
@@ -114,7 +113,7 @@ def dealt(one: Record) -> Instrument:
 def fill(one: Record) -> Execution:
     if one.text("side") not in SIDES:
         raise Refused("side", one.text("side"), f"one of {', '.join(SIDES)} is needed")
-    quantity = above_zero(one, "qty")
+    quantity = above_zero(one.text("qty"), "qty")
     instrument = dealt(one)
     done = amount(one.text("cum_qty"), "cum_qty")
     if done is not None and done < quantity:
@@ -139,13 +138,6 @@ def effect_of(side: str, instrument: Instrument) -> Effect | None:
     return "open" if side == "sell_short" else None
 
 
-def above_zero(one: Record, name: str) -> Decimal:
-    found = needed(one.text(name), name)
-    if found <= 0:
-        raise Refused(name, one.text(name), "a number above 0 is needed")
-    return found
-
-
 def moment_of(one: Record) -> datetime:
     text = one.text("transaction_time")
     found = TIME.fullmatch(text)
@@ -159,22 +151,21 @@ def moment_of(one: Record) -> datetime:
     raise Refused("transaction_time", text, "a moment such as 2026-01-31T15:30:00Z is needed")
 
 
-def ending(one: Record, kind: FillKind) -> Execution:
+def end_of(one: Record, kind: FillKind, zone: ZoneInfo) -> Execution:
     instrument = dealt(one)
-    if instrument.kind != "option":
-        raise Refused("symbol", one.text("symbol"), "an option's OCC symbol is needed")
-    change = needed(one.text("qty"), "qty")
-    if change == 0:
-        raise Refused("qty", one.text("qty"), "a quantity is needed")
+    change = not_zero(one.text("qty"), "qty")
+    cash = amount(one.text("net_amount"), "net_amount") or Decimal(0)
+    ending = end(kind, instrument, abs(change), cash, "net_amount")
     return Execution(
         row=one.number,
         instrument=instrument,
         side="buy" if change > 0 else "sell",
         quantity=abs(change),
-        price=Decimal(0),
-        at=of_day(day(one.text("date"), "date", "%Y-%m-%d"), MARKET, ending=True),
-        kind=kind,
+        price=ending.price,
+        at=of_day(day(one.text("date"), "date", "%Y-%m-%d"), zone, ending=True),
+        kind=ending.kind,
         id=named(one),
+        cash=cash or None,
         dated=True,
     )
 
@@ -183,24 +174,24 @@ def named(one: Record) -> str | None:
     return f"{one.text('activity_type')} {one.text('id')}" if one.text("id") else None
 
 
-def delivery(one: Record) -> Execution:
+def delivery(one: Record, zone: ZoneInfo) -> Execution:
     """The shares that an assignment or an exercise moved."""
-    instrument = instrument_of(one.text("symbol"), "symbol")
-    change = needed(one.text("qty"), "qty")
+    instrument = shares_or_option(one.text("symbol"), "symbol")
+    change = not_zero(one.text("qty"), "qty")
     strike = needed(one.text("price"), "price")
     cash = needed(one.text("net_amount"), "net_amount")
-    if instrument.kind != "equity" or change == 0:
+    if instrument.kind != "equity":
         raise Refused("symbol", one.text("symbol"), "shares are needed")
     side: Side = "buy" if change > 0 else "sell"
-    worth = value(instrument, abs(change), strike)
-    require_cash("net_amount", one.text("net_amount"), cash, side, worth, Decimal(0))
+    expected = cash_moved(side, worth(instrument, abs(change), strike))
+    require_balance("net_amount", one.text("net_amount"), cash, expected)
     return Execution(
         row=one.number,
         instrument=instrument,
         side=side,
         quantity=abs(change),
         price=strike,
-        at=of_day(day(one.text("date"), "date", "%Y-%m-%d"), MARKET, ending=True),
+        at=of_day(day(one.text("date"), "date", "%Y-%m-%d"), zone, ending=True),
         id=named(one),
         cash=cash,
         dated=True,
@@ -208,7 +199,7 @@ def delivery(one: Record) -> Execution:
     )
 
 
-def coin_fee(one: Record) -> Execution:
+def coin_fee(one: Record, zone: ZoneInfo) -> Execution:
     """Coins that left as a fee, at the end of the day: sold at the stated price for a fee of
     as much."""
     instrument = dealt(one)
@@ -223,8 +214,8 @@ def coin_fee(one: Record) -> Execution:
         side="sell",
         quantity=-change,
         price=price,
-        at=datetime.combine(on, LAST_SECOND, MARKET).astimezone(UTC),
-        fee=value(instrument, -change, price),
+        at=datetime.combine(on, LAST_SECOND, zone).astimezone(UTC),
+        fee=worth(instrument, -change, price),
         effect="close",
         id=one.text("id") or None,
         cash=Decimal(0),

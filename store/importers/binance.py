@@ -36,8 +36,9 @@ from store.importers.imported import Options, plain
 from store.pnl import PRECISION
 from store.records import Side
 from store.statements.amounts import clock, moment, needed
+from store.statements.balancing import require_balance
 from store.statements.execution import Execution, Instrument, Statement
-from store.statements.gathering import Gathered
+from store.statements.reading import Reading
 from store.statements.refusing import Refused, printable
 from store.statements.source import Row, Source
 
@@ -72,16 +73,14 @@ class Deal(NamedTuple):
 
 
 def fits(source: Source) -> bool:
-    if source.json is not None or source.head.startswith("<"):
-        return False
-    return source.table(*NEW) is not None or source.table(*OLD) is not None
+    return source.has_header(*NEW) or source.has_header(*OLD)
 
 
 def parse(source: Source, options: Options) -> Statement:
     """Raises:
     Invalid: the trades are in several quotes and no currency is named.
     """
-    found = Gathered(source)
+    found = Reading(source)
     new = source.table(*NEW)
     table, read = (new, newer) if new else (source.table(*OLD), older)
     deals: list[Deal] = []
@@ -98,13 +97,11 @@ def parse(source: Source, options: Options) -> Statement:
             found.executions.append(execution(deal))
             if deal.fee.coin not in (deal.base.coin, deal.quote.coin):
                 unpriced[deal.fee.coin] += deal.fee.amount
-    assumed = tuple(
+    found.assumed += [
         f"fees of {plain(amount)} {coin} have no price in the file and are in no trade's P&L"
         for coin, amount in unpriced.items() if amount
-    )  # fmt: skip
-    return found.statement(
-        NAME, "Binance", newest_first=True, currency=currency, zone=ZONE, assumed=assumed
-    )
+    ]  # fmt: skip
+    return found.statement(NAME, "Binance", currency=currency, zone=ZONE)
 
 
 def newer(row: Row) -> Deal:
@@ -157,11 +154,10 @@ def checked(deal: Deal) -> Deal:
     if deal.base.amount <= 0 or deal.price < 0 or deal.fee.amount < 0:
         raise Refused("Executed", plain(deal.base.amount), "amounts above 0 are needed")
     with localcontext(prec=PRECISION):
-        difference = deal.quote.amount - deal.price * deal.base.amount
+        expected = deal.price * deal.base.amount
         shown = Decimal(1).scaleb(int(deal.quote.amount.as_tuple().exponent))
-    if abs(difference) >= shown:
-        reason = f"price and quantity come to {plain(deal.quote.amount - difference)}"
-        raise Refused("Amount", plain(deal.quote.amount), reason)
+    text = plain(deal.quote.amount)
+    require_balance("Amount", text, deal.quote.amount, expected, within=shown)
     return deal
 
 

@@ -14,11 +14,11 @@ from store.errors import Invalid
 from store.importers.imported import Draft, ImportFile, ImportTrade, identified, net_pnl, plain
 from store.pnl import PRECISION
 from store.records import ExitReason, FillKind, TradeEntry
+from store.statements.balancing import CENT, require_balance, worth
 from store.statements.execution import Instrument
-from store.statements.gathering import Gathered
+from store.statements.reading import Reading
 from store.statements.refusing import Refused
 
-CENT = Decimal("0.01")
 # Sizes of a contract that brokers have; what a converted P&L leaves is none of them.
 ROUND_SIZES = [Decimal(digit).scaleb(power) for power in range(-2, 7) for digit in (1, 2, 5)]
 
@@ -59,15 +59,12 @@ def contract_size(sign: int, moved: Decimal, quantity: Decimal, gross: Decimal) 
         return rounded(gross / points, PRICE_DIGITS)
 
 
-def require_net(column: str, text: str, one: Closed, tolerance: Decimal = CENT) -> None:
-    """Refuse a P&L that is not, within `tolerance`, what prices and fees come to."""
+def require_net(column: str, text: str, one: Closed) -> None:
+    """Refuse a P&L that is not, to the cent, what prices and fees come to."""
     with localcontext(prec=PRECISION):
-        points = one.sign * (one.exit_price - one.entry_price) * one.quantity
-        expected = points * one.instrument.unit - one.fees
-        difference = one.net - expected
-    if abs(difference) >= tolerance:
-        reason = f"prices, quantity and fees come to {plain(expected)}, {plain(difference)} off"
-        raise Refused(column, text, reason)
+        points = one.sign * (one.exit_price - one.entry_price)
+        expected = worth(one.instrument, one.quantity, points) - one.fees
+    require_balance(column, text, one.net, expected)
 
 
 def drafted(one: Closed, account: AccountEntry, source: str) -> Draft:
@@ -126,7 +123,7 @@ def _identity(one: Closed) -> tuple[str, ...]:
 
 
 def filed(
-    found: Gathered, drafts: Iterable[Draft], account: AccountEntry, format: str, *assumed: str
+    found: Reading, drafts: Iterable[Draft], account: AccountEntry, format: str, *assumed: str
 ) -> ImportFile:
     """The file's trades: those with an id under it, the others under what they say."""
     named = [one.trade for one in drafts if one.trade.entry.external_id is not None]

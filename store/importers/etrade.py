@@ -17,16 +17,13 @@ Under titles (`For Account:`, `Total:`), above a disclaimer, one of:
   beyond it what those take at most; more is refused.
 - An option that ended is booked on the next day; its settlement date is the day it ended.
 - Shares delivered by an assignment look like any deal: bought or sold then at the strike.
-- The bank deposit (MSBNK) and money market funds are cash and counted; shares that moved
-  without a deal (transfers, splits, mergers) and bonds are refused.
+- The bank deposit (MSBNK) and money market funds are cash and counted, as are bonds; shares
+  that moved without a deal (transfers, splits, mergers) are refused.
 
 Layout: exports published by users and the readers of several open projects.
 """
 
-import re
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
@@ -35,13 +32,14 @@ from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import FillKind, Side
-from store.statements.amounts import NOTHING, amount, day, ended, needed, of_day
+from store.statements.amounts import MARKET, NOTHING, amount, day, ended, needed, of_day
+from store.statements.balancing import CENT, Deal, by_cash
 from store.statements.cash import cash_kind
-from store.statements.contracts import MONEY_FUND, TICKER, Contract, option
-from store.statements.ends import end
+from store.statements.contracts import described
+from store.statements.ends import delivered, end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
+from store.statements.instruments import left_out, option, shares
 from store.statements.reading import Outcome, Reading
-from store.statements.reconciling import Deal, by_cash
 from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
@@ -52,7 +50,6 @@ LAYOUTS = (
 )
 TYPES = ("Activity Type", "Transaction Type", "TransactionType")
 DATES = ("Activity/Trade Date", "Transaction Date", "TransactionDate")
-ZONE, CURRENCY = "America/New_York", "USD"
 DAYS = ("%m/%d/%y", "%m/%d/%Y")
 DEALS: dict[str, tuple[Side, Effect | None]] = {
     "bought": ("buy", None),
@@ -65,12 +62,7 @@ DEALS: dict[str, tuple[Side, Effect | None]] = {
     "bought to cover": ("buy", "close"),
 }
 ENDS: dict[str, FillKind] = {"expir": "expired", "assign": "assigned", "exercise": "exercised"}
-OPTION = re.compile(
-    r"(?P<type>CALL|PUT) +(?P<root>[A-Z][A-Z0-9.]*) +(?P<day>\d\d/\d\d/\d\d) +(?P<strike>[\d.,]+)\b"
-)
 BANK_DEPOSIT = "MSBNK"
-DAY, BOOKED_WITHIN = timedelta(hours=12), timedelta(days=4)
-CENT = Decimal("0.01")
 # What the exchanges take at most of a contract, the SEC of a dollar and FINRA of a share sold.
 PER_CONTRACT, PER_DOLLAR, PER_SHARE = Decimal("0.10"), Decimal("0.00005"), Decimal("0.0002")
 
@@ -82,23 +74,12 @@ def fits(source: Source) -> bool:
 def parse(source: Source, options: Options) -> Statement:
     tables = (source.table(*marks) for marks in LAYOUTS)
     table = next((table for table in tables if table is not None), None)
-    zone = zone_named(options.zone) or ZoneInfo(ZONE)
-    reading = Reading(source.path.name)
+    zone = zone_named(options.zone) or MARKET
+    reading = Reading(source)
     rows = [row for row in table.rows if not row.alone] if table else []
     reading.rows(rows, lambda row: [_outcome(row, zone)])
-    reading.executions = _delivered(reading.executions)
-    return Statement(
-        source.path,
-        "etrade",
-        "E*TRADE",
-        reading.oldest_first(),
-        tuple(reading.cash),
-        tuple(reading.rejected),
-        CURRENCY,
-        zone.key,
-        ignored=dict(reading.ignored),
-        assumed=(f"The file has days without times; they are taken as days of {zone.key}.",),
-    )
+    reading.executions = delivered(reading.executions)
+    return reading.statement("etrade", "E*TRADE", currency="USD", zone=zone.key)
 
 
 def _outcome(row: Row, zone: ZoneInfo) -> Outcome:
@@ -109,8 +90,10 @@ def _outcome(row: Row, zone: ZoneInfo) -> Outcome:
         words = f"{row.text(*TYPES)} {row.text('Description')}"
         return CashRow(row.number, cash_kind(words, cash), cash)
     symbol = row.text("Symbol").upper()
-    if symbol == BANK_DEPOSIT or MONEY_FUND.fullmatch(symbol):
+    if symbol == BANK_DEPOSIT:
         return "money market funds"
+    if word := left_out(symbol):
+        return word
     how = next((how for word, how in ENDS.items() if word in kind), None)
     if how is not None:
         return _end(row, how, quantity, cash, on, zone)
@@ -187,44 +170,9 @@ def _settled(row: Row) -> date | None:
 
 
 def _instrument(row: Row) -> Instrument:
-    text, symbol = row.text("Description").upper(), row.text("Symbol").upper()
-    found = OPTION.match(text)
-    if found is not None:
-        expiry = day(found["day"], "Description", *DAYS)
-        strike = needed(found["strike"], "Description")
-        terms = Contract(
-            found["root"], expiry, "call" if found["type"] == "CALL" else "put", strike
-        )
-        return option(terms, "Description", text)
-    if not TICKER.fullmatch(symbol):
-        raise Refused("Symbol", symbol, "a ticker, or an option in the description, is needed")
-    return Instrument("equity", symbol)
-
-
-def _delivered(executions: Sequence[Execution]) -> list[Execution]:
-    """`executions` with the shares marked that an assigned or exercised option delivered."""
-    ends = [one for one in executions if one.kind in ("assigned", "exercised")]
-    found = []
-    for one in executions:
-        option = next((each for each in ends if _is_of(one, each)), None)
-        if option is not None:
-            ends.remove(option)
-            one = replace(one, effect=None, delivery=True, at=option.at)
-        found.append(one)
-    return found
-
-
-def _is_of(shares: Execution, option: Execution) -> bool:
-    """Whether `shares` were dealt as the option says: as many, at the strike, in its
-    direction, on its day or when that was booked after a weekend."""
-    bought = (option.instrument.option_type == "put") == (option.kind == "assigned")
-    return (
-        shares.instrument == Instrument("equity", option.instrument.ticker)
-        and shares.side == ("buy" if bought else "sell")
-        and shares.quantity == option.quantity * option.instrument.unit
-        and shares.price == option.instrument.strike
-        and -DAY < shares.at - option.at < BOOKED_WITHIN
-    )
+    words = row.text("Description").split()[:4]  # Others may follow.
+    terms = described(" ".join(words))
+    return option(terms, "Description") if terms else shares(row.text("Symbol"), "Symbol")
 
 
 FORMAT = Format(

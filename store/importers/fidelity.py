@@ -38,18 +38,19 @@ from store.importers.format import Format
 from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.records import FillKind, Side
-from store.statements.amounts import amount, day, ended, of_day
+from store.statements.amounts import MARKET, amount, day, ended, of_day
+from store.statements.balancing import by_stated_fee
 from store.statements.cash import cash_kind
-from store.statements.contracts import CUSIP, MONEY_FUND, STANDARD, TICKER, contract, option
+from store.statements.contracts import contract
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
+from store.statements.instruments import left_out, option, shares
 from store.statements.reading import Outcome, Reading
-from store.statements.reconciling import by_stated_fee
 from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
 MARKS = ("Run Date", "Action", "Symbol")
-ZONE, CURRENCY = "America/New_York", "USD"
+CURRENCY = "USD"
 DAYS = ("%m/%d/%Y", "%m-%d-%Y", "%b-%d-%Y", "%Y-%m-%d")
 AS_OF = re.compile(r" as of ([A-Z][a-z]{2}-\d\d-\d{4}|\d{4}-\d\d-\d\d|\d\d-\d\d-\d\d)\b", re.I)
 AS_OF_DAYS = ("%b-%d-%Y", "%Y-%m-%d", "%m-%d-%y")
@@ -57,7 +58,7 @@ ENDS: dict[str, FillKind] = {"EXPIRED": "expired", "ASSIGNED": "assigned", "EXER
 DEALS = ("YOU BOUGHT", "YOU SOLD", "REINVESTMENT", "BUY CANCEL", "SELL CANCEL")
 DELIVERED = re.compile(r"YOU (BOUGHT|SOLD) (ASSIGNED|EXERCISED) ")
 ACCOUNT = re.compile(r"[A-Z0-9-]{1,20}")
-SHARES = re.compile(r"\((\d+) SHS\)")
+SHARES, STANDARD = re.compile(r"\((\d+) SHS\)"), "100"
 
 
 def fits(source: Source) -> bool:
@@ -66,23 +67,12 @@ def fits(source: Source) -> bool:
 
 def parse(source: Source, options: Options) -> Statement:
     table = source.table(*MARKS)
-    zone = zone_named(options.zone) or ZoneInfo(ZONE)
-    reading = Reading(source.path.name)
+    zone = zone_named(options.zone) or MARKET
+    reading = Reading(source)
     rows = [row for row in table.rows if not row.alone] if table else []
     reading.rows(rows, lambda row: [_outcome(row, zone)])
     _take_back(reading, {row.number: row for row in rows if " CANCEL" in _action(row)})
-    return Statement(
-        source.path,
-        "fidelity",
-        "Fidelity",
-        reading.oldest_first(),
-        tuple(reading.cash),
-        tuple(reading.rejected),
-        CURRENCY,
-        zone.key,
-        ignored=dict(reading.ignored),
-        assumed=(f"The file has days without times; they are taken as days of {zone.key}.",),
-    )
+    return reading.statement("fidelity", "Fidelity", currency=CURRENCY, zone=zone.key)
 
 
 def _take_back(reading: Reading, cancels: Mapping[int, Row]) -> None:
@@ -93,7 +83,7 @@ def _take_back(reading: Reading, cancels: Mapping[int, Row]) -> None:
         if original is None:
             row = cancels[cancel.row]
             reason = "the trade that it cancels is not in this file"
-            reading.reject(row, Refused("Action", row.text("Action"), reason))
+            reading.reject(row.number, Refused("Action", row.text("Action"), reason))
         else:
             reading.executions.remove(original)
             reading.ignored["cancelled trades"] += 2
@@ -121,10 +111,10 @@ def _outcome(row: Row, zone: ZoneInfo) -> Outcome:
     cash = amount(row.text("Amount ($)", "Amount"), "Amount")
     if not quantity:
         return CashRow(row.number, cash_kind(action, cash or Decimal(0)), cash or Decimal(0))
-    if MONEY_FUND.fullmatch(symbol) or " CORE ACCOUNT " in action:
+    if " CORE ACCOUNT " in action:
         return "money market funds"
-    if CUSIP.fullmatch(symbol):
-        return "bonds"
+    if word := left_out(symbol):
+        return word
     first = action.split(" ", 1)[0]
     if first in ENDS:
         return _end(row, ENDS[first], quantity, cash or Decimal(0), _as_of(action, on), zone)
@@ -207,13 +197,11 @@ def _instrument(row: Row) -> Instrument:
     symbol = row.text("Symbol").upper()
     terms = contract(symbol) if symbol.startswith("-") else None
     if terms is not None:
-        shares = SHARES.search(row.text("Description")) or SHARES.search(row.text("Action"))
-        if shares is not None and Decimal(shares[1]) != STANDARD:
-            raise Refused("Description", shares[0], "only options on 100 shares can be recorded")
-        return option(terms, "Symbol", symbol)
-    if not TICKER.fullmatch(symbol):
-        raise Refused("Symbol", symbol, "a ticker such as AAPL or -NVDA260710P195 is needed")
-    return Instrument("equity", symbol)
+        said = SHARES.search(row.text("Description")) or SHARES.search(row.text("Action"))
+        if said is not None and said[1] != STANDARD:
+            raise Refused("Description", said[0], "only options on 100 shares can be recorded")
+        return option(terms, "Symbol")
+    return shares(symbol, "Symbol")
 
 
 def _effect(action: str) -> Effect | None:

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from store.accounts import AccountEntry
 from store.errors import Invalid
 from store.importers.imported import ImportFile, Options
-from store.importers.table import Table, cut, load
+from store.importers.table import Table, load
 from store.statements.execution import Statement
-from store.statements.source import Source
+from store.statements.source import Source, cut
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def of_columns(
     def fits(source: Source) -> bool:
         if source.json is not None or source.head.startswith("<"):
             return False
-        first = next(cut(source.path, source.text), (0, []))[1]
+        first = next(cut(source.path, source.text, strict=True), (0, []))[1]
         have = {column.strip().casefold() for column in first}
         return all(mark.casefold() in have for mark in marks)
 

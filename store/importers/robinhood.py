@@ -34,23 +34,20 @@ from store.importers.format import Format
 from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.records import FillKind, Side
-from store.statements.amounts import amount, day, ended, needed, of_day
+from store.statements.amounts import MARKET, above_zero, amount, day, ended, needed, of_day
+from store.statements.balancing import CENT, by_cash
 from store.statements.cash import cash_kind
-from store.statements.contracts import TICKER, Contract, option, underlying
+from store.statements.contracts import described
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
+from store.statements.instruments import left_out, option, shares, underlying
 from store.statements.reading import Outcome, Reading
-from store.statements.reconciling import by_cash
 from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
 MARKS = ("Activity Date", "Instrument", "Description", "Trans Code", "Quantity", "Amount")
-ZONE, CURRENCY = "America/New_York", "USD"
 DAYS = ("%m/%d/%Y", "%Y-%m-%d")
-OPTION = re.compile(
-    r"(?:Option (?:Expiration|Assignment|Exercise)[A-Za-z/]* for )?(?P<root>[A-Z][A-Z0-9.]*)"
-    r" (?P<day>\d{1,2}/\d{1,2}/\d{4}) (?P<type>Call|Put) \$(?P<strike>[\d,]+(?:\.\d+)?)"
-)
+OF_AN_END = re.compile(r"^Option (?:Expiration|Assignment|Exercise)[A-Za-z/]* for ")
 DELIVERED = re.compile(r"Option (?:Assigned|Exercised)")
 
 
@@ -77,9 +74,9 @@ CASH = {
     "DTAX": "tax", "DFEE": "fee", "AFEE": "fee", "GOLD": "fee", "FEE": "fee", "RGFE": "fee",
     "ITRF": "transfer", "FUTSWP": "transfer", "XENT": "transfer", "XENT_CC": "transfer",
 }  # fmt: skip
+FEES = "Fees are what an amount differs from quantity times price."
 # The highest fees: of an index option, with what its exchange takes; the SEC's and FINRA's.
 PER_CONTRACT, PER_DOLLAR_SOLD, PER_SHARE_SOLD = Decimal(2), Decimal("0.00005"), Decimal("0.0002")
-CENT = Decimal("0.01")
 
 
 def fits(source: Source) -> bool:
@@ -88,26 +85,12 @@ def fits(source: Source) -> bool:
 
 def parse(source: Source, options: Options) -> Statement:
     table = source.table(*MARKS)
-    zone = zone_named(options.zone) or ZoneInfo(ZONE)
-    reading = Reading(source.path.name)
+    zone = zone_named(options.zone) or MARKET
+    reading = Reading(source, assumed=[FEES])
     rows = [row for row in table.rows if not row.alone] if table else []
     settled = _settlements(rows)
     reading.rows(rows, lambda row: _outcomes(row, settled, zone))
-    return Statement(
-        source.path,
-        "robinhood",
-        "Robinhood",
-        reading.oldest_first(),
-        tuple(reading.cash),
-        tuple(reading.rejected),
-        CURRENCY,
-        zone.key,
-        ignored=dict(reading.ignored),
-        assumed=(
-            f"The file has days without times; they are taken as days of {zone.key}.",
-            "Fees are what an amount differs from quantity times price.",
-        ),
-    )
+    return reading.statement("robinhood", "Robinhood", currency="USD", zone=zone.key)
 
 
 def _settlements(rows: Sequence[Row]) -> dict[int, Row | None]:
@@ -133,17 +116,20 @@ def _outcomes(row: Row, settled: Mapping[int, Row | None], zone: ZoneInfo) -> It
     if holding is None:
         reason = "several options of this underlying ended that day; whose cash it is, is not said"
         raise Refused("Trans Code", row.text("Trans Code"), reason)
-    if code in DEALS:
+    if code in DEALS and (word := left_out(row.text("Instrument"))):
+        yield word
+    elif code in DEALS:
         yield _deal(row, DEALS[code], on, zone)
     elif code in ENDS:
-        yield _end(row, ENDS[code], _cash(holding), on, zone)
+        kind = ENDS[code] if holding is row else "settled"
+        yield _end(row, kind, _cash(holding), on, zone)
     elif code == SETTLEMENT:
         return
     elif _quantity(row):
         raise Refused("Trans Code", row.text("Trans Code"), NO_DEAL)
     else:
-        kind = CASH.get(code) or cash_kind(row.text("Description"), _cash(row))
-        yield CashRow(row.number, kind, _cash(row))
+        word = CASH.get(code) or cash_kind(row.text("Description"), _cash(row))
+        yield CashRow(row.number, word, _cash(row))
 
 
 def _code(row: Row) -> str:
@@ -158,10 +144,12 @@ def _quantity(row: Row) -> Decimal:
     return amount(row.text("Quantity").removesuffix("S"), "Quantity") or Decimal(0)
 
 
+def _above_zero(row: Row) -> Decimal:
+    return above_zero(row.text("Quantity").removesuffix("S"), "Quantity")
+
+
 def _deal(row: Row, code: Code, on: date, zone: ZoneInfo) -> Execution:
-    instrument, quantity = _instrument(row), _quantity(row)
-    if quantity <= 0:
-        raise Refused("Quantity", row.text("Quantity"), "a quantity above 0 is needed")
+    instrument, quantity = _instrument(row), _above_zero(row)
     units = quantity * instrument.unit
     shown, cash = needed(row.text("Price"), "Price"), needed(row.text("Amount"), "Amount")
     most = _highest_fee(instrument, code.side, quantity, shown)
@@ -191,9 +179,7 @@ def _highest_fee(instrument: Instrument, side: Side, quantity: Decimal, price: D
 
 
 def _end(row: Row, kind: FillKind, cash: Decimal, on: date, zone: ZoneInfo) -> Execution:
-    instrument, quantity = _instrument(row), _quantity(row)
-    if quantity <= 0:
-        raise Refused("Quantity", row.text("Quantity"), "a quantity above 0 is needed")
+    instrument, quantity = _instrument(row), _above_zero(row)
     ending = end(kind, instrument, quantity, cash)
     return Execution(
         row.number,
@@ -210,22 +196,14 @@ def _end(row: Row, kind: FillKind, cash: Decimal, on: date, zone: ZoneInfo) -> E
 
 
 def _instrument(row: Row) -> Instrument:
-    text, ticker = " ".join(row.text("Description").split()), row.text("Instrument").upper()
-    found = OPTION.fullmatch(text)
-    if found is not None:
-        expiry = day(found["day"], "Description", *DAYS)
-        strike = needed(found["strike"], "Description")
-        terms = Contract(
-            found["root"], expiry, "call" if found["type"] == "Call" else "put", strike
-        )
-        return option(terms, "Description", text)
+    text = " ".join(row.text("Description").split())
+    if terms := described(OF_AN_END.sub("", text)):
+        return option(terms, "Description")
     if _code(row) not in ("BUY", "SELL", "SS", "BC"):
         raise Refused(
             "Description", text, "an option such as NVDA 10/31/2025 Put $165.00 is needed"
         )
-    if not TICKER.fullmatch(ticker):
-        raise Refused("Instrument", ticker, "a ticker such as AAPL is needed")
-    return Instrument("equity", ticker)
+    return shares(row.text("Instrument"), "Instrument")
 
 
 FORMAT = Format("robinhood", f"the columns {', '.join(MARKS)}", fits, parse)

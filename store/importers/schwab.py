@@ -24,36 +24,36 @@ Facts: the samples of KapJI/capital-gains-calculator, and exports shown in other
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from decimal import Decimal, localcontext
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from store.columns import PRICE_DIGITS, rounded
 from store.errors import Invalid
 from store.importers.format import Format
 from store.importers.imported import Options
 from store.importers.values import zone_named
-from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements import amounts
-from store.statements.balancing import CENT, proceeds, require_balance
+from store.statements.balancing import by_stated_fee
+from store.statements.cash import cash_kind
+from store.statements.contracts import described
+from store.statements.ends import delivered, end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
-from store.statements.refusing import Refused, Rejection
-from store.statements.source import Row, Source, Table, newest_first, table_of
-from store.statements.symbols import INDICES, contract_in_words, option, require_settlement, ticker
+from store.statements.instruments import left_out, option, shares
+from store.statements.reading import Outcome, Reading
+from store.statements.refusing import NO_DEAL, Refused
+from store.statements.source import Row, Source, Table, table_of
 
 NAME = "schwab"
-BROKER = "Charles Schwab"
-ZONE = ZoneInfo("America/New_York")
 FEES = "Fees & Comm"
 COLUMNS = ("Date", "Action", "Symbol", "Description", "Quantity", "Price", FEES, "Amount")
 JSON_ROWS = "BrokerageTransactions"
 DEALS: dict[str, tuple[Side, Effect | None]] = {
     "buy": ("buy", None),
-    "sell": ("sell", None),
+    "sell": ("sell", "close"),
     "sell short": ("sell", "open"),
     "buy to cover": ("buy", "close"),
     "reinvest shares": ("buy", None),
@@ -63,21 +63,14 @@ DEALS: dict[str, tuple[Side, Effect | None]] = {
     "sell to close": ("sell", "close"),
 }
 OF_OPTIONS = ("to open", "to close")
-ENDINGS: dict[str, tuple[FillKind, Side | None]] = {
-    "expired": ("expired", None),
-    "assigned": ("assigned", "buy"),
-    "exchange or exercise": ("exercised", "sell"),
+ENDINGS: dict[str, FillKind] = {
+    "expired": "expired",
+    "assigned": "assigned",
+    "exchange or exercise": "exercised",
 }
-CASH_KINDS = {
-    "div": "dividend", "cap gain": "dividend", "interest": "interest", "tax": "tax",
-    "nra": "tax", "withholding": "tax", "fee": "fee", "moneylink": "transfer",
-    "transfer": "transfer", "wire": "transfer", "funds": "transfer", "journal": "transfer",
-    "deposit": "transfer", "withdraw": "transfer",
-}  # fmt: skip
 TITLE = re.compile(r'"?Transactions\s+for account\s+(?P<account>.{1,80}?)\s+as of\s')
 TOTAL = "Transactions Total"
-SHOWN_DIGITS = 4
-DAYS = "Its rows have days without times: their order within a day is the file's."
+DECIMALS = 4  # Of prices; what has fewer is exact.
 
 
 def fits(source: Source) -> bool:
@@ -85,7 +78,7 @@ def fits(source: Source) -> bool:
         return False
     if source.json is not None:
         return isinstance(source.json, dict) and isinstance(source.json.get(JSON_ROWS), list)
-    return FEES in source.text and source.table(*COLUMNS) is not None
+    return source.has_header(*COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,49 +87,37 @@ class Line:
     on: date
 
     @property
+    def number(self) -> int:
+        return self.row.number
+
+    @property
     def action(self) -> str:
         return self.row.text("Action").casefold()
 
 
 def parse(source: Source, options: Options) -> Statement:
-    zone = zone_named(options.zone) or ZONE
+    zone = zone_named(options.zone) or amounts.MARKET
     account = account_of(source)
-    executions: list[Execution] = []
-    cash: list[CashRow] = []
-    rejected: list[Rejection] = []
-    ignored: Counter[str] = Counter()
+    reading = Reading(source)
     lines: list[Line] = []
     for row in rows_of(source):
-        if row.text("Date") == TOTAL:
-            continue
-        try:
-            lines.append(Line(row, day_of(row)))
-        except Refused as error:
-            rejected.append(error.rejection(source.path.name, row.number))
+        with reading.row(row.number):
+            if row.text("Date") != TOTAL:
+                lines.append(Line(row, day_of(row)))
     paired = pairings(lines)
-    for line in oldest_first(lines):
-        try:
-            if line.row.number in paired:
-                ignored["pairings of options"] += 1
-            elif line.action in DEALS or line.action in ENDINGS:
-                executions.append(execution_of(line, zone, account))
-            else:
-                cash.append(cash_of(line.row))
-        except Refused as error:
-            rejected.append(error.rejection(source.path.name, line.row.number))
-    return Statement(
-        path=source.path,
-        format=NAME,
-        broker=BROKER,
-        executions=tuple(delivered(executions)),
-        cash=tuple(cash),
-        rejected=tuple(sorted(rejected, key=lambda one: one.row)),
-        currency="USD",
-        zone=zone.key,
-        mode="live",
-        ignored=dict(ignored),
-        assumed=(DAYS,),
-    )
+    reading.rows(lines, lambda line: [outcome(line, paired, zone, account)])
+    reading.executions = delivered(reading.executions)
+    return reading.statement(NAME, "Charles Schwab", currency="USD", zone=zone.key, mode="live")
+
+
+def outcome(line: Line, paired: set[int], zone: ZoneInfo, account: str | None) -> Outcome:
+    if line.number in paired:
+        return "pairings of options"
+    if line.action in ENDINGS:
+        return ended(line, zone, account)
+    if line.action in DEALS:
+        return left_out(line.row.text("Symbol")) or execution_of(line, zone, account)
+    return cash_of(line.row)
 
 
 def rows_of(source: Source) -> Sequence[Row]:
@@ -167,10 +148,6 @@ def day_of(row: Row) -> date:
     return amounts.day(row.text("Date").rpartition(" as of ")[2], "Date", "%m/%d/%Y")
 
 
-def oldest_first(lines: list[Line]) -> list[Line]:
-    return lines[::-1] if newest_first([line.on for line in lines]) else lines
-
-
 def pairings(lines: Sequence[Line]) -> set[int]:
     """Journals of a symbol that come to nothing on their day, by row."""
     journals: dict[tuple[date, str], list[Line]] = defaultdict(list)
@@ -194,24 +171,22 @@ def nothing(quantities: Iterator[str]) -> bool:
 
 def execution_of(line: Line, zone: ZoneInfo, account: str | None) -> Execution:
     row = line.row
-    signed = amounts.needed(row.text("Quantity"), "Quantity")
-    if not signed:
-        raise Refused("Quantity", row.text("Quantity"), "a quantity other than 0 is needed")
-    if line.action in ENDINGS:
-        return ended(line, signed, zone, account)
+    quantity = abs(amounts.not_zero(row.text("Quantity"), "Quantity"))
     side, effect = DEALS[line.action]
     instrument = option_of(row) if line.action.endswith(OF_OPTIONS) else share_of(row)
     shown = amounts.needed(row.text("Price"), "Price")
     cash = amounts.needed(row.text("Amount"), "Amount")
     fee = amounts.amount(row.text(FEES), FEES) or Decimal(0)
+    units = quantity * instrument.unit
+    deal = by_stated_fee(side, units, shown, fee, cash, "Amount", decimals=DECIMALS)
     return Execution(
         row=row.number,
         instrument=instrument,
         side=side,
-        quantity=abs(signed),
-        price=price_of(instrument, side, abs(signed), shown, cash, fee),
+        quantity=quantity,
+        price=deal.price,
         at=amounts.of_day(line.on, zone),
-        fee=fee,
+        fee=deal.fee,
         effect=effect,
         account=account,
         cash=cash,
@@ -219,26 +194,20 @@ def execution_of(line: Line, zone: ZoneInfo, account: str | None) -> Execution:
     )
 
 
-def ended(line: Line, signed: Decimal, zone: ZoneInfo, account: str | None) -> Execution:
+def ended(line: Line, zone: ZoneInfo, account: str | None) -> Execution:
     row = line.row
-    kind, side = ENDINGS[line.action]
+    signed = amounts.not_zero(row.text("Quantity"), "Quantity")
     instrument = option_of(row)
     cash = amounts.amount(row.text("Amount"), "Amount") or Decimal(0)
-    if cash and instrument.ticker not in INDICES:
-        reason = "an option that ends in shares or worthless moves no cash; record it by hand"
-        raise Refused("Amount", row.text("Amount"), reason)
-    if not cash:
-        require_settlement(instrument, kind, "Amount")
-    # An expiry may be booked days later.
-    on = min(line.on, instrument.expiry or line.on) if kind == "expired" else line.on
+    ending = end(ENDINGS[line.action], instrument, abs(signed), cash)
     return Execution(
         row=row.number,
         instrument=instrument,
-        side="sell" if cash > 0 or (side is None and signed < 0) else side,
+        side=ending.side or ("sell" if signed < 0 else None),
         quantity=abs(signed),
-        price=settlement(cash, abs(signed) * instrument.unit),
-        at=amounts.of_day(on, zone, ending=True),
-        kind="settled" if cash else kind,
+        price=ending.price,
+        at=amounts.ended(line.on, instrument.expiry, zone),
+        kind=ending.kind,
         effect="close",
         account=account,
         cash=cash,
@@ -246,15 +215,9 @@ def ended(line: Line, signed: Decimal, zone: ZoneInfo, account: str | None) -> E
     )
 
 
-def settlement(cash: Decimal, units: Decimal) -> Decimal:
-    """The price at which an option was settled in cash."""
-    with localcontext(prec=PRECISION):
-        return rounded(abs(cash) / units, PRICE_DIGITS)
-
-
 def option_of(row: Row) -> Instrument:
     symbol = row.text("Symbol")
-    terms = contract_in_words(symbol)
+    terms = described(symbol)
     if terms is None:
         raise Refused("Symbol", symbol, "an option such as AAPL 01/16/2026 150.00 C is needed")
     return option(terms, "Symbol")
@@ -262,70 +225,16 @@ def option_of(row: Row) -> Instrument:
 
 def share_of(row: Row) -> Instrument:
     symbol = row.text("Symbol")
-    if contract_in_words(symbol) is not None:
+    if described(symbol) is not None:
         raise Refused("Action", row.text("Action"), "an option is opened or closed")
-    return Instrument("equity", ticker(symbol, "Symbol"))
-
-
-def price_of(
-    instrument: Instrument,
-    side: Side,
-    quantity: Decimal,
-    shown: Decimal,
-    cash: Decimal,
-    fee: Decimal,
-) -> Decimal:
-    """The price as shown, or the one that the amount implies where it was rounded to be shown.
-
-    Raises:
-        Refused: price, fees and amount differ by more than a cent and that rounding.
-    """
-    per_point = instrument.unit
-    with localcontext(prec=PRECISION):
-        units = quantity * per_point
-        expected = proceeds(side, quantity, shown, per_point) - fee
-        digits = -int(shown.as_tuple().exponent)
-        rounding = units * Decimal("0.5").scaleb(-digits) if digits >= SHOWN_DIGITS else Decimal(0)
-        require_balance("Amount", cash, expected, within=CENT + rounding)
-        if abs(cash - expected) <= CENT / 2 or not rounding:
-            return shown
-        return rounded(abs(cash + fee) / units, PRICE_DIGITS)
+    return shares(symbol, "Symbol")
 
 
 def cash_of(row: Row) -> CashRow:
-    quantity = row.text("Quantity")
-    if amounts.amount(quantity, "Quantity"):
-        reason = "it changes a position and is no deal; record what it did by hand"
-        raise Refused("Action", row.text("Action"), reason)
+    if amounts.amount(row.text("Quantity"), "Quantity"):
+        raise Refused("Action", row.text("Action"), NO_DEAL)
     amount = amounts.needed(row.text("Amount"), "Amount")
-    low = row.text("Action").casefold()
-    kind = next((kind for part, kind in CASH_KINDS.items() if part in low), "other")
-    return CashRow(row.number, kind, amount)
-
-
-def delivered(executions: Sequence[Execution]) -> list[Execution]:
-    """In the order of time, the shares of assignments and exercises marked: dealt that day, at
-    the strike, on the side and in the quantity that the options deliver."""
-    due: dict[tuple[str, date, Decimal, Side], Decimal] = defaultdict(Decimal)
-    ended_at: dict[tuple[str, date, Decimal, Side], datetime] = {}
-    for one in executions:
-        strike, kind = one.instrument.strike, one.instrument.option_type
-        if one.kind in ("assigned", "exercised") and strike is not None:
-            # A put is assigned, and a call exercised, by buying the shares.
-            side: Side = "buy" if (kind == "put") == (one.kind == "assigned") else "sell"
-            shares = one.quantity * one.instrument.unit
-            delivery = one.instrument.ticker, one.at.date(), strike, side
-            due[delivery] += shares
-            ended_at[delivery] = one.at
-    marked: list[Execution] = []
-    for one in executions:
-        key = (one.instrument.ticker, one.at.date(), one.price, one.side or "buy")
-        if one.instrument.kind == "equity" and one.quantity <= due.get(key, Decimal(0)):
-            due[key] -= one.quantity
-            marked.append(replace(one, at=ended_at[key], delivery=True))
-        else:
-            marked.append(one)
-    return sorted(marked, key=lambda one: (one.at, one.delivery))
+    return CashRow(row.number, cash_kind(row.text("Action"), amount), amount)
 
 
 FORMAT = Format(NAME, f"the columns {', '.join(COLUMNS)}", fits, parse)

@@ -1,14 +1,11 @@
 """A CSV file as rows of text, cut strictly: every row has the fields of the header."""
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from store.errors import Invalid
 from store.statements.refusing import Rejection, printable
-from store.statements.source import Source
+from store.statements.source import Source, cut
 
 MOST_ROWS = 100_000
 COLUMNS_SHOWN = 30
@@ -45,7 +42,7 @@ def load(source: Source) -> Table:
             twice or without a name.
     """
     path = source.path
-    records = cut(path, source.text)
+    records = cut(path, source.text, strict=True)
     first = next(records, None)
     if first is None:
         raise Invalid(f"{path.name} is empty; a CSV file with a header row is accepted.")
@@ -64,20 +61,6 @@ def load(source: Source) -> Table:
         if len(rows) + len(rejected) > MOST_ROWS:
             raise Invalid(f"{path.name} has more than {MOST_ROWS:,} rows; split it.")
     return Table(path, header, tuple(rows), tuple(rejected), blank)
-
-
-def cut(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line each begins on; quoted fields may hold line breaks."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        number = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise Invalid(f"{path.name}, row {number} is not CSV: {error}.") from None
-        yield number, fields
 
 
 def checked_header(path: Path, fields: list[str]) -> tuple[str, ...]:

@@ -35,18 +35,19 @@ from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import FillKind, Side
-from store.statements.amounts import amount, clock, day, moment, needed
+from store.statements.amounts import MARKET, above_zero, amount, clock, day, moment, needed
+from store.statements.balancing import by_stated_fee, require_balance
 from store.statements.cash import cash_kind
-from store.statements.contracts import TICKER, contract, option
+from store.statements.contracts import OPTION_TYPES, Contract, contract
 from store.statements.ends import end
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
+from store.statements.instruments import future_root, option, option_on_future, shares
 from store.statements.reading import Outcome, Reading
-from store.statements.reconciling import HALF_CENT, by_stated_fee
 from store.statements.refusing import NO_DEAL, Refused
 from store.statements.source import Row, Source
 
 MARKS = ("Date", "Type", "Action", "Instrument Type", "Value", "Average Price", "Root Symbol")
-ZONE, CURRENCY = "America/New_York", "USD"
+CURRENCY = "USD"
 MOMENT = "%Y-%m-%dT%H:%M:%S%z"
 ACTIONS: dict[str, tuple[Side, Effect | None]] = {
     "BUY_TO_OPEN": ("buy", "open"),
@@ -67,7 +68,6 @@ ENDS: dict[str, FillKind] = {
 REMOVAL = re.compile(r"^Removal of .* due to (expiration|assignment|exercise)\b", re.I)
 DEAL = re.compile(r"^(?:Bought|Sold|(?:Buy|Sell) to (?:Open|Close)) ", re.I)
 AT = re.compile(r" @ ([\d.,]+)$")
-FUTURE = re.compile(r"(/[A-Z0-9]+?)[FGHJKMNQUVXZ]\d{1,2}")
 
 
 def fits(source: Source) -> bool:
@@ -76,22 +76,12 @@ def fits(source: Source) -> bool:
 
 def parse(source: Source, options: Options) -> Statement:
     table = source.table(*MARKS)
-    zone = zone_named(options.zone) or ZoneInfo(ZONE)
-    reading = Reading(source.path.name)
+    zone = zone_named(options.zone) or MARKET
+    reading = Reading(source)
     rows = [row for row in table.rows if not row.alone] if table else []
     points = _points(rows)
     reading.rows(rows, lambda row: [_outcome(row, points, zone)])
-    return Statement(
-        source.path,
-        "tastytrade",
-        "tastytrade",
-        reading.oldest_first(),
-        tuple(reading.cash),
-        tuple(reading.rejected),
-        CURRENCY,
-        zone.key,
-        ignored=dict(reading.ignored),
-    )
+    return reading.statement("tastytrade", "tastytrade", currency=CURRENCY, zone=zone.key)
 
 
 def _outcome(row: Row, points: Mapping[str, Decimal], zone: ZoneInfo) -> Outcome:
@@ -132,8 +122,8 @@ def _cash(row: Row) -> Decimal:
     """What the row moved, fees included."""
     cash = (amount(row.text("Value"), "Value") or Decimal(0)) - _fee(row)
     total = amount(row.text("Total"), "Total")
-    if total is not None and abs(total - cash) > HALF_CENT:
-        raise Refused("Total", row.text("Total"), f"value, commissions and fees come to {cash}")
+    if total is not None:
+        require_balance("Total", row.text("Total"), total, cash)
     return cash
 
 
@@ -169,8 +159,6 @@ def _deal(row: Row, instrument: Instrument, at: datetime, *, delivered: bool) ->
 def _end(row: Row, instrument: Instrument, kind: FillKind, at: datetime) -> Execution:
     quantity = _quantity(row)
     value = amount(row.text("Value"), "Value") or Decimal(0)
-    if kind == "settled" and not value:
-        kind = "expired"
     ending = end(kind, instrument, quantity, value)
     side = ACTIONS.get(row.text("Action").upper(), (ending.side, None))[0]
     return Execution(
@@ -188,18 +176,15 @@ def _end(row: Row, instrument: Instrument, kind: FillKind, at: datetime) -> Exec
 
 
 def _quantity(row: Row) -> Decimal:
-    quantity = needed(row.text("Quantity"), "Quantity")
-    if quantity <= 0:
-        raise Refused("Quantity", row.text("Quantity"), "a quantity above 0 is needed")
-    return quantity
+    return above_zero(row.text("Quantity"), "Quantity")
 
 
 def _instrument(row: Row, points: Mapping[str, Decimal]) -> Instrument:
     symbol, kind = row.text("Symbol").upper(), row.text("Instrument Type").casefold()
-    if kind == "equity" and TICKER.fullmatch(symbol):
-        return Instrument("equity", symbol)
+    if kind == "equity":
+        return shares(symbol, "Symbol")
     if kind == "equity option" and (terms := contract(symbol)) is not None:
-        return option(terms, "Symbol", symbol, amount(row.text("Multiplier"), "Multiplier"))
+        return option(terms, "Symbol", unit=amount(row.text("Multiplier"), "Multiplier"))
     if kind == "future option":
         return _future_option(row, points.get(symbol))
     if kind == "cryptocurrency" and symbol.endswith("/USD"):
@@ -230,21 +215,16 @@ def _points(rows: Iterable[Row]) -> dict[str, Decimal]:
 
 
 def _future_option(row: Row, worth: Decimal | None) -> Instrument:
-    symbol, future = row.text("Symbol"), FUTURE.fullmatch(row.text("Underlying Symbol").upper())
-    word = row.text("Call or Put").casefold()
-    if future is None or word not in ("call", "put"):
+    symbol, below = row.text("Symbol"), row.text("Underlying Symbol")
+    option_type = OPTION_TYPES.get(row.text("Call or Put").upper())
+    if future_root(below) is None or option_type is None:
         raise Refused("Symbol", symbol, "its future and whether it is a call or a put are needed")
     if worth is None:
         raise Refused("Symbol", symbol, "no deal in this file says what its point is worth")
-    return Instrument(
-        "option",
-        future[1],
-        "call" if word == "call" else "put",
-        needed(row.text("Strike Price"), "Strike Price"),
-        day(row.text("Expiration Date"), "Expiration Date", "%m/%d/%y", "%m/%d/%Y"),
-        worth,
-        symbol,
-    )
+    expiry = day(row.text("Expiration Date"), "Expiration Date", "%m/%d/%y", "%m/%d/%Y")
+    strike = needed(row.text("Strike Price"), "Strike Price")
+    terms = Contract(symbol, expiry, option_type, strike)
+    return option_on_future(terms, "Symbol", below=below, unit=worth)
 
 
 FORMAT = Format("tastytrade", f"the columns {', '.join(MARKS)}", fits, parse)

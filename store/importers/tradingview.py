@@ -31,15 +31,16 @@ from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
 from store.errors import Invalid
-from store.importers.closed import CENT, Closed, contract_size, drafted, filed, require_net
+from store.importers.closed import Closed, contract_size, drafted, filed, require_net
 from store.importers.format import Format, account_of
 from store.importers.imported import Draft, ImportFile, Options, plain
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import Instrument as InstrumentKind
-from store.statements.amounts import amount, clock, moment, needed
+from store.statements.amounts import above_zero, amount, clock, moment, needed
+from store.statements.balancing import CENT
 from store.statements.execution import Instrument
-from store.statements.gathering import Gathered
+from store.statements.reading import Reading
 from store.statements.refusing import Refused
 from store.statements.source import Row, Source, Table
 
@@ -109,7 +110,7 @@ def parse(source: Source, options: Options) -> ImportFile:
         currency=columns.currency or options.currency,
         zone=options.zone,
     )
-    found = Gathered(source)
+    found = Reading(source)
     closed = []
     for rows in by_number(table, found).values():
         with found.row(rows[0].number):
@@ -129,7 +130,7 @@ def parse(source: Source, options: Options) -> ImportFile:
     return filed(found, drafts, account, NAME, *assumed)
 
 
-def by_number(table: Table, found: Gathered) -> dict[str, list[Row]]:
+def by_number(table: Table, found: Reading) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in table.rows:
         with found.row(row.number):
@@ -150,8 +151,8 @@ def read(rows: Sequence[Row], columns: Columns, zone: ZoneInfo, ticker: str) -> 
         raise Refused("Type", rows[0].text("Type"), "one entry and one exit are needed")
     if leaving is None or {leaving.text(columns.price), leaving.text(*TIMES)} & OPEN:
         return None
-    quantity = needed(entry.text(*SIZES), "Contracts")
-    if quantity <= 0 or needed(leaving.text(*SIZES), "Contracts") != quantity:
+    quantity = above_zero(entry.text(*SIZES), "Contracts")
+    if needed(leaving.text(*SIZES), "Contracts") != quantity:
         raise Refused("Contracts", leaving.text(*SIZES), "the size of the entry is needed")
     return Closed(
         row=leaving.number,

@@ -30,13 +30,15 @@ from zoneinfo import ZoneInfo
 
 from store.importers.format import Format
 from store.importers.imported import Options
+from store.importers.values import zone_named
 from store.records import Side
-from store.statements.amounts import amount, clock, day, needed, of_day
+from store.statements.amounts import MARKET, above_zero, amount, clock, day, needed, of_day
+from store.statements.balancing import cash_moved, require_balance, worth
 from store.statements.execution import Execution, Statement
-from store.statements.gathering import Gathered, require_cash, value
-from store.statements.instruments import instrument_of
+from store.statements.instruments import shares_or_option
+from store.statements.reading import Reading
 from store.statements.refusing import Refused
-from store.statements.source import Row, Source
+from store.statements.source import Row, Source, places_of
 
 NAME = "webull"
 ORDERS = ("Symbol", "Side", "Status", "Filled", "Avg Price", "Placed Time", "Filled Time")
@@ -47,22 +49,19 @@ OFFSETS = {
 }  # fmt: skip
 SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell", "short": "sell", "sell short": "sell"}
 UNFILLED = {"cancelled", "canceled", "rejected", "failed", "expired", "pending", "working"}
-MARKET = ZoneInfo("America/New_York")
 NO_FEES = "the export of orders has no fees; none are recorded"
 NO_EXPIRY = "the export of orders has no expiries, assignments and exercises; close those by hand"
 
 
 def fits(source: Source) -> bool:
-    if source.json is not None or source.head.startswith("<"):
-        return False
-    return source.table(*ORDERS) is not None or source.table(*RECORDS) is not None
+    return source.has_header(*ORDERS) or source.has_header(*RECORDS)
 
 
 def parse(source: Source, options: Options) -> Statement:
     orders = source.table(*ORDERS)
     if orders is None:
-        return records(source)
-    found = Gathered(source)
+        return records(source, zone_named(options.zone) or MARKET)
+    found = Reading(source)
     combined: str | None = None
     for row in orders.rows:
         with found.row(row.number):
@@ -72,14 +71,14 @@ def parse(source: Source, options: Options) -> Statement:
             if not symbol:
                 combined = spread(row)
                 found.ignored["spreads (their legs are read)"] += 1
-            elif filled := amount(row.text("Filled"), "Filled"):
-                found.executions.append(order(row, symbol, filled, combined))
+            elif amount(row.text("Filled"), "Filled"):
+                found.executions.append(order(row, symbol, combined))
             else:
                 status = row.text("Status").lower()
                 found.ignored[f"orders {status}" if status in UNFILLED else "other orders"] += 1
     found.executions = numbered(found.executions)
-    assumed = (NO_FEES, NO_EXPIRY) if any(map(is_option, found.executions)) else (NO_FEES,)
-    return found.statement(NAME, "Webull", newest_first=True, currency="USD", assumed=assumed)
+    found.assumed += [NO_FEES, NO_EXPIRY] if any(map(is_option, found.executions)) else [NO_FEES]
+    return found.statement(NAME, "Webull", currency="USD")
 
 
 def spread(row: Row) -> str:
@@ -93,18 +92,16 @@ def is_option(one: Execution) -> bool:
     return one.instrument.kind == "option"
 
 
-def order(row: Row, symbol: str, filled: Decimal, combined: str | None) -> Execution:
+def order(row: Row, symbol: str, combined: str | None) -> Execution:
     side = side_of(row, "Side")
-    if filled < 0:
-        raise Refused("Filled", row.text("Filled"), "a quantity above 0 is needed")
     price = needed(row.text("Avg Price").removeprefix("@"), "Avg Price")
     placed = at_of(row, "Placed Time")
     total = row.text("Total Qty")
     return Execution(
         row=row.number,
-        instrument=instrument_of(symbol, "Symbol"),
+        instrument=shares_or_option(symbol, "Symbol"),
         side=side,
-        quantity=filled,
+        quantity=above_zero(row.text("Filled"), "Filled"),
         price=price,
         at=at_of(row, "Filled Time"),
         id=f"{symbol} {side} {total} {placed:%Y-%m-%dT%H:%M:%SZ}",
@@ -140,9 +137,9 @@ def at_of(row: Row, column: str) -> datetime:
     return clock(shown, column, "%m/%d/%Y %H:%M:%S").replace(tzinfo=there).astimezone(UTC)
 
 
-def records(source: Source) -> Statement:
+def records(source: Source, zone: ZoneInfo) -> Statement:
     """The trade records of a monthly statement."""
-    found = Gathered(source)
+    found = Reading(source)
     currency: str | None = None
     used: str | None = None
     for said, row in sections(source):
@@ -151,10 +148,12 @@ def records(source: Source) -> Statement:
             if used not in (None, currency):
                 reason = f"the file's other trades are in {used}; import these from a file apart"
                 raise Refused("Currency", currency or "", reason)
-            found.executions.append(record(row))
+            found.executions.append(record(row, zone))
             used = currency
-    assumed = () if used else ("the file names no currency; US dollars are assumed",)
-    return found.statement(NAME, "Webull", currency=used or "USD", assumed=assumed)
+    found.assumed += [] if used else ["the file names no currency; US dollars are assumed"]
+    return found.statement(
+        NAME, "Webull", newest_first=False, currency=used or "USD", zone=zone.key
+    )
 
 
 def sections(source: Source) -> Iterator[tuple[str | None, Row]]:
@@ -168,26 +167,24 @@ def sections(source: Source) -> Iterator[tuple[str | None, Row]]:
             if filled[0].startswith("Currency:"):
                 currency = filled[0].removeprefix("Currency:").strip().upper()
         elif set(RECORDS) <= set(filled):
-            places = {one.strip().casefold(): place for place, one in enumerate(fields)}
+            places = places_of(fields)
         elif filled and places is not None:
             yield currency, Row(number, fields, places)
 
 
-def record(row: Row) -> Execution:
+def record(row: Row, zone: ZoneInfo) -> Execution:
     side = side_of(row, "Buy/Sell")
     symbol = row.text("Symbol & Name").partition(" ")[0]
-    instrument = instrument_of(symbol, "Symbol & Name")
-    quantity = needed(row.text("Quantity"), "Quantity")
+    instrument = shares_or_option(symbol, "Symbol & Name")
+    quantity = above_zero(row.text("Quantity"), "Quantity")
     price = needed(row.text("Traded Price"), "Traded Price")
-    if quantity <= 0:
-        raise Refused("Quantity", row.text("Quantity"), "a quantity above 0 is needed")
     costs = (amount(row.text(one), one) or Decimal(0) for one in ("Comm/Fee/Tax", "VAT"))
     fee = -sum(costs, Decimal(0))
-    worth = value(instrument, quantity, price)
+    value = worth(instrument, quantity, price)
     gross, net = (needed(row.text(one), one) for one in ("Gross Amount", "Net Amount"))
-    require_cash("Gross Amount", row.text("Gross Amount"), abs(gross), "sell", worth, Decimal(0))
+    require_balance("Gross Amount", row.text("Gross Amount"), abs(gross), value)
     cash = abs(net) if side == "sell" else -abs(net)
-    require_cash("Net Amount", row.text("Net Amount"), cash, side, worth, fee)
+    require_balance("Net Amount", row.text("Net Amount"), cash, cash_moved(side, value, fee))
     on = day(row.text("Trade Date"), "Trade Date", "%d/%m/%Y")
     return Execution(
         row=row.number,
@@ -195,7 +192,7 @@ def record(row: Row) -> Execution:
         side=side,
         quantity=quantity,
         price=price,
-        at=of_day(on, MARKET),
+        at=of_day(on, zone),
         fee=fee,
         cash=cash,
         dated=True,

@@ -15,6 +15,7 @@ CURRENCY = re.compile(
 )
 PLAIN = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?")
 NOON, CLOSE = time(12), time(16)
+MARKET = ZoneInfo("America/New_York")  # By whose clock the brokers of the US write days.
 
 
 def amount(text: str, column: str, *, decimal: Literal[".", ","] = ".") -> Decimal | None:
@@ -55,6 +56,22 @@ def needed(text: str, column: str, *, decimal: Literal[".", ","] = ".") -> Decim
     found = amount(text, column, decimal=decimal)
     if found is None:
         raise Refused(column, text, "a number is needed")
+    return found
+
+
+def above_zero(text: str, column: str, *, decimal: Literal[".", ","] = ".") -> Decimal:
+    """As `needed`, of what is never 0 or below, such as a quantity whose side stands elsewhere."""
+    found = needed(text, column, decimal=decimal)
+    if found <= 0:
+        raise Refused(column, text, "a number above 0 is needed")
+    return found
+
+
+def not_zero(text: str, column: str, *, decimal: Literal[".", ","] = ".") -> Decimal:
+    """As `needed`, of what has a sign, such as the change of a position."""
+    found = needed(text, column, decimal=decimal)
+    if not found:
+        raise Refused(column, text, "a number other than 0 is needed")
     return found
 
 

@@ -7,12 +7,15 @@ WORDS = {
     "withh": "tax",
     " tax": "tax",
     "dividend": "dividend",
+    " div ": "dividend",
+    "in lieu": "dividend",
     "cap gain": "dividend",
     "distribution": "dividend",
     "interest": "interest",
     " fee": "fee",
     "commission": "fee",
     "electronic funds": "deposit",
+    "moneylink": "transfer",
     "transfer": "transfer",
     "journal": "transfer",
     "deposit": "deposit",
@@ -20,12 +23,13 @@ WORDS = {
     "withdrawal": "withdrawal",
     " ach": "deposit",
     "wire": "deposit",
+    "funds": "deposit",
     "paid": "withdrawal",
 }
 
 
 def cash_kind(description: str, amount: Decimal) -> str:
     """The plain word for a movement of money; money that left is never a deposit."""
-    text = f" {description.casefold()}"
+    text = f" {description.casefold()} "
     kind = next((kind for word, kind in WORDS.items() if word in text), "other")
     return "withdrawal" if kind == "deposit" and amount < 0 else kind

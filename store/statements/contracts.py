@@ -6,17 +6,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from store.records import OptionType
-from store.statements.execution import Instrument
+from store.statements.amounts import day
 from store.statements.refusing import Refused
-
-STANDARD = Decimal(100)  # Shares of an option.
-
-# Shares as exchanges in the US name them, BRK.B and BRK/B among them.
-TICKER = re.compile(r"[A-Z]{1,5}(?:[./][A-Z]{1,2})?")
-# A money market fund, whose share is a dollar: what lies there is cash.
-MONEY_FUND = re.compile(r"[A-Z]{3}XX")
-# A bond or a CD, which has no ticker.
-CUSIP = re.compile(r"(?=.*[0-9])[A-Z0-9]{9}")
 
 # OCC's 21 letters, with and without blanks: root, YYMMDD, C or P, strike x 1000.
 OCC = re.compile(
@@ -26,6 +17,20 @@ OCC = re.compile(
 SHORT = re.compile(
     r"-?\.?(?P<root>[A-Z][A-Z0-9./]{0,6}?)\s*(?P<day>[0-9]{6})(?P<type>[CP])(?P<strike>[0-9]{1,6}(?:\.[0-9]{1,4})?)"
 )
+
+ROOT = r"(?P<root>[A-Z][A-Z0-9./ ]{0,7}?)"
+DAY = r"(?P<day>[0-9]{1,2}/[0-9]{1,2}/(?:[0-9]{4}|[0-9]{2})|[0-9]{2}[A-Z]{3}[0-9]{2})"
+STRIKE = r"\$?(?P<strike>(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,6})(?:\.[0-9]{1,4})?)"
+WORDS = (
+    # PUT MDB 07/17/26 312.500
+    re.compile(f"(?P<type>CALL|PUT) {ROOT} {DAY} {STRIKE}"),
+    # MDB 07/17/2026 312.50 P, AAPL 16JAN26 150 C
+    re.compile(f"{ROOT} {DAY} {STRIKE} (?P<type>CALL|PUT|C|P)"),
+    # NVDA 10/31/2025 Put $165.00
+    re.compile(f"{ROOT} {DAY} (?P<type>CALL|PUT) {STRIKE}"),
+)
+DAYS = ("%m/%d/%Y", "%m/%d/%y", "%d%b%y")
+OPTION_TYPES: dict[str, OptionType] = {"C": "call", "CALL": "call", "P": "put", "PUT": "put"}
 
 
 class Contract(NamedTuple):
@@ -54,46 +59,22 @@ def contract(symbol: str) -> Contract | None:
         expiry = date(2000 + int(digits[:2]), int(digits[2:4]), int(digits[4:]))
     except ValueError:
         return None
-    return Contract(found["root"], expiry, "call" if found["type"] == "C" else "put", strike)
+    return Contract(found["root"], expiry, OPTION_TYPES[found["type"]], strike)
 
 
-# Index options trade under roots of their own; the underlying is what a trader calls it.
-UNDERLYING = {
-    "SPXW": "SPX",
-    "NDXP": "NDX",
-    "RUTW": "RUT",
-    "VIXW": "VIX",
-    "XSPW": "XSP",
-    "DJXW": "DJX",
-}
+def described(text: str) -> Contract | None:
+    """The option that words say, days as month/day/year; None if they say none.
 
-
-def underlying(root: str) -> str:
-    """The ticker under which the trades of an option's root are kept."""
-    return UNDERLYING.get(root, root)
-
-
-# They settle in cash: nobody delivers an index.
-INDICES = {*UNDERLYING.values(), "OEX", "XEO", "XND", "MRUT"}
-
-
-def option(
-    found: Contract, column: str, text: str, multiplier: Decimal | None = None
-) -> Instrument:
-    """The instrument of an option's terms. `multiplier` is what the file says of it.
-
-    Raises:
-        Refused: the root ends in a digit, so its terms were adjusted, and what it delivers
-            is not in its name.
+    `PUT MDB 07/17/26 312.500`, `MDB 07/17/2026 312.50 P`, `AAPL 16JAN26 150 C`,
+    `NVDA 10/31/2025 Put $165.00`.
     """
-    if found.root[-1].isdigit():
-        reason = "an adjusted option delivers something else than 100 shares; record it by hand"
-        raise Refused(column, text, reason)
-    return Instrument(
-        "option",
-        underlying(found.root),
-        found.option_type,
-        found.strike,
-        found.expiry,
-        None if multiplier == STANDARD else multiplier,
-    )
+    bare = " ".join(text.upper().split())
+    found = next((one for pattern in WORDS if (one := pattern.fullmatch(bare))), None)
+    strike = Decimal(found["strike"].replace(",", "")) if found else None
+    if found is None or not strike:
+        return None
+    try:
+        expiry = day(found["day"], "", *DAYS)
+    except Refused:
+        return None
+    return Contract(found["root"], expiry, OPTION_TYPES[found["type"]], strike)

@@ -14,6 +14,7 @@ from store.derived import STANDARD_MULTIPLIER, leg_of
 from store.errors import Invalid
 from store.pnl import PRECISION
 from store.records import FillEntry, LegEntry, Name, Ticker, TradeEntry
+from store.statements.balancing import cash_moved, worth
 from store.statements.execution import Execution, Instrument, Statement
 from store.statements.refusing import Rejection, printable
 from store.statements.rounds import Dealt
@@ -58,9 +59,7 @@ def rounding(statement: Statement) -> Decimal:
 
 def cash(one: Execution) -> Decimal:
     """What an execution moved by its own numbers: received above 0, its fee deducted."""
-    with localcontext(prec=PRECISION):
-        worth = one.price * one.quantity * one.instrument.unit
-        return (worth if one.side == "sell" else -worth) - one.fee
+    return cash_moved(one.side, worth(one.instrument, one.quantity, one.price), one.fee)
 
 
 class Moved(NamedTuple):
@@ -72,8 +71,7 @@ class Moved(NamedTuple):
 
 def fill_cash(fill: FillEntry, unit: Decimal) -> Moved:
     with localcontext(prec=PRECISION):
-        worth = fill.price * fill.quantity * unit
-        gross = worth if fill.side == "sell" else -worth
+        gross = cash_moved(fill.side, fill.price * fill.quantity * unit)
         return Moved(gross, gross - fill.fee)
 
 

@@ -1,44 +1,63 @@
 """A file read row by row: what each row comes to, in the order in which it happened."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, pairwise
+from typing import Any, Protocol, TypeVar
 
 from store.records import Side
-from store.statements.execution import CashRow, Execution, Instrument
+from store.statements.amounts import MARKET
+from store.statements.execution import CashRow, Execution, Instrument, Statement
 from store.statements.refusing import Refused, Rejection
-from store.statements.source import Row
+from store.statements.source import Source
 
 # A word is that under which a row is skipped on purpose and counted.
 Outcome = Execution | CashRow | str
 Position = tuple[str | None, Instrument]  # Of an account.
 ZERO = Decimal(0)
+DAYS = "Rows without times are taken as of days of {}; what closes comes after what opens."
+
+
+class Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+AnyRow = TypeVar("AnyRow", bound=Numbered)
+Moment = TypeVar("Moment", str, datetime)
 
 
 @dataclass
 class Reading:
-    """What the rows of one file came to so far; no row is without an outcome."""
+    """What the rows of `source` came to so far; no row is without an outcome."""
 
-    file: str
+    source: Source
     executions: list[Execution] = field(default_factory=list)
     cash: list[CashRow] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    assumed: list[str] = field(default_factory=list)
 
-    def rows(self, rows: Iterable[Row], read: Callable[[Row], Iterable[Outcome]]) -> None:
+    def rows(self, rows: Iterable[AnyRow], read: Callable[[AnyRow], Iterable[Outcome]]) -> None:
         """What `read` makes of each row, all of it or none."""
         for row in rows:
-            try:
-                found = list(read(row))
-            except Refused as refused:
-                self.reject(row, refused)
-            else:
-                self._take(found)
+            with self.row(row.number):
+                self._take(list(read(row)))
 
-    def reject(self, row: Row, refused: Refused) -> None:
-        self.rejected.append(refused.rejection(self.file, row.number))
+    @contextmanager
+    def row(self, number: int) -> Iterator[None]:
+        """Whatever is refused inside is the rejection of this row."""
+        try:
+            yield
+        except Refused as refused:
+            self.reject(number, refused)
+
+    def reject(self, number: int, refused: Refused) -> None:
+        self.rejected.append(refused.rejection(self.source.path.name, number))
 
     def _take(self, found: Iterable[Outcome]) -> None:
         for one in found:
@@ -49,16 +68,53 @@ class Reading:
             else:
                 self.ignored[one] += 1
 
-    def oldest_first(self, *, newest_first: bool = True) -> tuple[Execution, ...]:
-        """The executions by moment. Within one moment by the file's rows, from its end where
-        the days run backwards, or where all are of one day and the broker writes
-        `newest_first`; but of a day without times what closes waits for what opens."""
-        found = sorted(self.executions, key=lambda one: one.row)
-        if found and found[0].at != found[-1].at:
-            newest_first = found[0].at > found[-1].at
-        if newest_first:
-            found.reverse()
-        return tuple(_closing_what_is_open(sorted(found, key=lambda one: one.at)))
+    def statement(
+        self,
+        format: str,
+        broker: str,
+        *,
+        newest_first: bool = True,
+        sure: bool = False,
+        zone: str = MARKET.key,
+        **said: Any,
+    ) -> Statement:
+        """The statement of all rows, its executions put in order as `oldest_first` does."""
+        if any(one.dated for one in self.executions):
+            self.assumed.append(DAYS.format(zone))
+        return Statement(
+            path=self.source.path,
+            format=format,
+            broker=broker,
+            executions=oldest_first(self.executions, newest_first=newest_first, sure=sure),
+            cash=tuple(self.cash),
+            rejected=tuple(sorted(self.rejected, key=lambda one: one.row)),
+            zone=zone,
+            ignored=dict(self.ignored),
+            assumed=tuple(self.assumed),
+            **said,
+        )
+
+
+def oldest_first(
+    executions: Iterable[Execution], *, newest_first: bool = True, sure: bool = False
+) -> tuple[Execution, ...]:
+    """`executions` by moment. Within one moment shares come after the option that delivered
+    them, the others by the file's rows, from its end where it goes back in time: most of its
+    moments say whether it does, `newest_first` where they say nothing or it is `sure`. Of a
+    day without times what closes waits for what opens.
+    """
+    found = sorted(executions, key=lambda one: one.row)
+    back = newest_first if sure else goes_back([one.at for one in found], newest_first)
+    step = -1 if back else 1
+    found.sort(key=lambda one: (one.at, one.delivery, step * one.row))
+    return tuple(_closing_what_is_open(found))
+
+
+def goes_back(moments: Sequence[Moment], otherwise: bool) -> bool:
+    """Whether what stands in a file at these moments goes back in time, most of it; `otherwise`
+    where that cannot be said."""
+    steps = Counter(one > after for one, after in pairwise(moments) if one != after)
+    return otherwise if steps[True] == steps[False] else steps[True] > steps[False]
 
 
 def _closing_what_is_open(executions: Iterable[Execution]) -> Iterator[Execution]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 SHOWN = 80  # Letters of a refused value that are shown.
 # Of splits, mergers and transfers, which say nothing of what shares cost or brought.
 NO_DEAL = "shares moved without a deal; record what they cost or brought by hand"
+# Of events that nobody has seen, or whose positions are not said.
+MAY_CHANGE = "it may change a position; record the trades it touches by hand"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from store.errors import Invalid
 
@@ -22,8 +20,6 @@ LARGEST_FILE = 32 * 1024 * 1024
 LONGEST_HEAD = 60  # Rows in which a header is looked for.
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SEPARATORS = (",", ";", "\t")
-
-Day = TypeVar("Day", str, date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +94,7 @@ class Source:
         Raises:
             Invalid: it is no such file.
         """
-        reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.separator)
-        found: list[tuple[int, list[str]]] = []
-        number = 1
-        try:
-            for fields in reader:
-                found.append((number, fields))
-                number = reader.line_num + 1
-        except csv.Error as error:
-            raise Invalid(f"{self.path.name}, row {number} is not CSV: {error}.") from None
-        return found
+        return list(cut(self.path, self.text, self.separator))
 
     @cached_property
     def separator(self) -> str:
@@ -144,16 +131,36 @@ class Source:
 def table_of(header: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]) -> Table:
     """`records` under `header`; of columns with the same name the first is found."""
     names = tuple(field.strip() for field in header)
+    return Table(names, list(_filled(records, places_of(header))))
+
+
+def places_of(header: Sequence[str]) -> dict[str, int]:
+    """Where the columns of a header stand, by their names as a `Row` looks them up."""
     places: dict[str, int] = {}
-    for place, name in enumerate(names):
-        places.setdefault(name.casefold(), place)
-    return Table(names, list(_filled(records, places)))
+    for place, name in enumerate(header):
+        places.setdefault(name.strip().casefold(), place)
+    return places
 
 
-def newest_first(days: Sequence[Day]) -> bool:
-    """Whether rows of these days go back in time, most of them; a single day is taken to."""
-    pairs = list(pairwise(days))
-    return sum(one > after for one, after in pairs) >= sum(one < after for one, after in pairs)
+def cut(
+    path: Path, text: str, separator: str = ",", *, strict: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Records with the line each begins on; quoted fields may hold line breaks.
+
+    Raises:
+        Invalid: it is no separated file, `strict` where quotes stand inside of fields.
+    """
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, strict=strict)
+    while True:
+        number = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise Invalid(f"{path.name}, row {number} is not CSV: {error}.") from None
+        yield number, fields
 
 
 def _filled(records: Iterable[tuple[int, Sequence[str]]], places: dict[str, int]) -> Iterator[Row]:

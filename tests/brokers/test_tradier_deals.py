@@ -181,8 +181,8 @@ def test_an_amount_that_does_not_add_up_is_refused() -> None:
 
     assert found.executions == []
     assert [one.reason for one in found.rejected] == [
-        "quantity and price come to 50, which leaves -10 as fees",
-        "quantity and price come to 500, which leaves -449.65 as fees",
+        "quantity, price and fees come to -50.00, which is 10.00 off",
+        "quantity, price and fees come to -500.65, which is 449.65 off",
     ]
 
 

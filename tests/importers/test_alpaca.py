@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from store.database import Store
-from tests.importers.dealing import (
+from tests.importers.files import (
     cash,
     fitting,
     open_tickers,
-    recorded_twice,
+    outcomes,
+    recorded,
     refused,
     statement,
     written,
@@ -124,7 +125,7 @@ def test_a_coin_is_known_by_its_older_name_too(tmp_path: Path) -> None:
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """The assigned puts and the shares they delivered are one trade, open while the shares are
     held."""
-    assert await recorded_twice(store, statement(OWN, mode="paper")) == [
+    assert outcomes(await recorded(store, statement(OWN, mode="paper"))) == [
         ("AAPL", "open", None),
         ("ETH", "closed", Decimal("94.75")),
         ("QS", "closed", Decimal(-55)),

@@ -8,11 +8,12 @@ import pytest
 
 from store.database import Store
 from store.errors import Invalid
-from tests.importers.dealing import (
+from tests.importers.files import (
     cash,
     fitting,
     open_tickers,
-    recorded_twice,
+    outcomes,
+    recorded,
     refused,
     statement,
     written,
@@ -55,7 +56,9 @@ def test_rows_of_another_quote_and_amounts_that_do_not_fit_are_refused() -> None
     found = statement(OWN, currency="USDT")
 
     assert refused(found) == [(4, "Pair"), (6, "Amount")]
-    assert found.rejected[1].reason == "price and quantity come to 155.155"
+    assert found.rejected[1].reason == (
+        "quantity, price and fees come to 155.155, which is 0.10 off"
+    )
 
 
 def test_several_quotes_ask_for_one() -> None:
@@ -108,6 +111,6 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, row: str, column: str
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """The bitcoin that was sold was bought before the file begins: no trade is made of it."""
-    assert await recorded_twice(store, statement(OWN, currency="USDT")) == [
+    assert outcomes(await recorded(store, statement(OWN, currency="USDT"))) == [
         ("DOGE", "closed", Decimal("4.52516")),
     ]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from store.database import Store
-from tests.importers.statements import (
+from tests.importers.files import (
     HERE,
-    changed,
-    money,
+    changed_statement,
+    moved,
     of_text,
     recorded,
     refusals,
@@ -17,6 +17,7 @@ from tests.importers.statements import (
     shown,
     stated,
     statement,
+    structured,
 )
 
 FILE = "etrade.csv"
@@ -37,8 +38,8 @@ def test_every_row_is_read_oldest_first() -> None:
         "03-13 16:00:00 MDB 2026-04-17 312.5 put sell 5 @ 3 fee 1.84 close",
         "03-16 16:00:00 TSLA 2026-03-20 450 call sell 2 @ 1.05 fee 1.27 open",
         "03-16 16:00:00 TSLA 2026-03-20 370 put sell 2 @ 4.1 fee 1.27 open",
-        "03-19 20:00:00 TSLA buy 200 @ 370 fee 0 delivered",
         "03-19 20:00:00 TSLA 2026-03-20 370 put buy 2 @ 0 fee 0 assigned",
+        "03-19 20:00:00 TSLA buy 200 @ 370 fee 0 delivered",
         "03-20 16:00:00 TSLA sell 200 @ 371.5 fee 2.15 close",
         "03-20 20:00:00 TSLA 2026-03-20 450 call None 2 @ 0 fee 0 expired",
     ]
@@ -48,7 +49,7 @@ def test_the_money_is_what_the_amounts_say() -> None:
     """-1,091.81 + 1,498.16 + 208.73 + 818.73 + 74,297.85 - 74,000."""
     found = statement(HERE / FILE)
 
-    assert money(found.executions) == stated(found.executions) == Decimal("1731.66")
+    assert moved(found) == stated(found) == Decimal("1731.66")
     assert [(one.kind, one.amount) for one in found.cash] == [
         ("interest", Decimal("0.09")),
         ("transfer", Decimal(80000)),
@@ -67,7 +68,7 @@ def test_the_published_round_trips_give_their_result(tmp_path: Path, layout: str
         "07-10 16:00:00 MDB 2026-07-17 312.5 put buy 5 @ 2.18 fee 1.81 open",
         "07-11 16:00:00 MDB 2026-07-17 312.5 put sell 5 @ 3 fee 1.81 close",
     ]
-    assert money(found.executions) == Decimal("406.38")
+    assert moved(found) == Decimal("406.38")
 
 
 def test_the_layout_before_2025_is_read_even_where_its_types_are_0(tmp_path: Path) -> None:
@@ -94,9 +95,15 @@ def test_the_layout_before_2025_is_read_even_where_its_types_are_0(tmp_path: Pat
 
 
 def test_shares_dealt_at_another_price_than_the_strike_were_not_delivered(tmp_path: Path) -> None:
-    found = changed(tmp_path, FILE, ("200.0,370.0,-74000.0", "200.0,370.5,-74100.0"))
+    found = changed_statement(tmp_path, FILE, ("200.0,370.0,-74000.0", "200.0,370.5,-74100.0"))
 
     assert not any(one.delivery for one in found.executions)
+
+
+def test_bonds_are_counted(tmp_path: Path) -> None:
+    edit = "TESLA INC,TSLA,--,200.0,370.0", "TESLA INC,88160R101,--,200.0,370.0"
+
+    assert changed_statement(tmp_path, FILE, edit).ignored["bonds"] == 1
 
 
 @pytest.mark.parametrize(
@@ -105,8 +112,8 @@ def test_shares_dealt_at_another_price_than_the_strike_were_not_delivered(tmp_pa
         (('"1,498.16",1.81', '"1,448.16",1.81'),
          "15 Amount: quantity, price and fees come to 1498.19, which is 50.03 off"),
         (("--,-5,3.00", "--,5,3.00"), "15 Quantity: its sign is not that of the type"),
-        (("TESLA INC,TSLA,--,200.0,370.0", "TESLA INC,88160R101,--,200.0,370.0"),
-         "12 Symbol: a ticker, or an option in the description, is needed"),
+        (("TESLA INC,TSLA,--,200.0,370.0", "TESLA INC,TSLAQQQ,--,200.0,370.0"),
+         "12 Symbol: a ticker such as AAPL, or an option, is needed"),
         (("03/12/26,03/12/26", "13/12/26,03/12/26"),
          "16 Activity/Trade Date: a date such as 01/31/26 is needed"),
     ],
@@ -114,13 +121,13 @@ def test_shares_dealt_at_another_price_than_the_strike_were_not_delivered(tmp_pa
 def test_what_does_not_add_up_is_refused_with_its_row(
     tmp_path: Path, edit: tuple[str, str], refusal: str
 ) -> None:
-    assert refusal in refusals(changed(tmp_path, FILE, edit))
+    assert refusal in refusals(changed_statement(tmp_path, FILE, edit))
 
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """MDB 1,498.16 - 1,091.81; TSLA, a strangle sold on one day and the shares that its puts
     delivered: 208.73 + 818.73 - 74,000 + 74,297.85."""
-    assert await recorded(store, statement(HERE / FILE)) == [
+    assert structured(await recorded(store, statement(HERE / FILE))) == [
         "MDB single closed 406.35",
         "TSLA strangle closed 1325.31",
     ]

@@ -7,10 +7,10 @@ import pytest
 
 from store.database import Store
 from store.importing import import_file
-from tests.importers.statements import (
+from tests.importers.files import (
     HERE,
-    changed,
-    money,
+    changed_statement,
+    moved,
     of_text,
     recorded,
     refusals,
@@ -18,6 +18,7 @@ from tests.importers.statements import (
     shown,
     stated,
     statement,
+    structured,
 )
 
 FILE = "fidelity.csv"
@@ -59,7 +60,7 @@ def test_the_money_is_what_the_amounts_say() -> None:
     7,912.20: 833.61 - 301.35 + 33.29 + 112.20."""
     found = statement(HERE / FILE)
 
-    assert money(found.executions) == stated(found.executions) == Decimal("677.75")
+    assert moved(found) == stated(found) == Decimal("677.75")
     assert [(one.kind, one.amount) for one in found.cash] == [
         ("dividend", Decimal("12.5")),
         ("deposit", Decimal(10000)),
@@ -92,12 +93,14 @@ def test_the_published_round_trip_gives_its_prices(tmp_path: Path) -> None:
     price was rounded, by less than 0.005; sold for 498.00 - 1.35 = 496.65."""
     text = sample_case("fidelity_account_history_option_round_trip")
 
-    bought, sold = of_text(tmp_path, text).executions
+    found = of_text(tmp_path, text)
+
+    bought, sold = found.executions
 
     assert shown(sold) == "07-07 16:00:00 NVDA 2026-07-10 195 put sell 2 @ 2.49 fee 1.35 close"
     assert (bought.quantity, round(bought.price, 2)) == (Decimal(2), Decimal("1.96"))
     assert (bought.account, bought.side, bought.effect) == ("245259961", "buy", "open")
-    assert money((bought, sold)) == Decimal("496.65") - Decimal("393.25")
+    assert moved(found) == Decimal("496.65") - Decimal("393.25")
 
 
 def test_an_export_of_2023_has_its_account_behind_the_name(tmp_path: Path) -> None:
@@ -157,7 +160,7 @@ def test_columns_whose_names_are_shifted_are_read_by_what_they_hold(tmp_path: Pa
 def test_what_does_not_add_up_is_refused_with_its_row(
     tmp_path: Path, edit: tuple[str, str], refusal: str
 ) -> None:
-    assert refusal in refusals(changed(tmp_path, FILE, edit))
+    assert refusal in refusals(changed_statement(tmp_path, FILE, edit))
 
 
 def test_amounts_in_another_currency_are_refused(tmp_path: Path) -> None:
@@ -172,7 +175,7 @@ def test_amounts_in_another_currency_are_refused(tmp_path: Path) -> None:
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """AAPL 319.31 - 24,500 + 25,014.30, the put and its shares being one trade; NVDA -301.35;
     INTC 44.32 - 11.03; SMH -7,800 + 7,912.20."""
-    assert await recorded(store, statement(HERE / FILE)) == [
+    assert structured(await recorded(store, statement(HERE / FILE))) == [
         "AAPL single closed 833.61",
         "INTC single closed 33.29",
         "NVDA single closed -301.35",

@@ -8,7 +8,7 @@ import pytest
 
 from store.errors import Invalid
 from store.importers import ImportFile
-from tests.importers.reading import read_trades as read
+from tests.importers.files import read_trades as read
 
 HERE = Path(__file__).parent
 OPENED = "2026-01-05T10:00:00-05:00"

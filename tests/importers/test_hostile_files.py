@@ -9,7 +9,7 @@ import pytest
 from store.errors import Invalid
 from store.importers import formats, read
 from store.statements.source import Source
-from tests.importers.statements import HERE, statement
+from tests.importers.files import HERE, statement
 
 FILES = {
     "etrade": "Activity/Trade Date",

@@ -8,8 +8,16 @@ import pytest
 from store.database import Store
 from store.importers import chosen
 from store.statements.source import Source
-from tests.importers.executions import changed, lines, moved, of_text, refusals, statement
-from tests.importers.recorded import recorded
+from tests.importers.files import (
+    changed,
+    lines,
+    moved,
+    of_text,
+    recorded,
+    refused,
+    results,
+    statement,
+)
 
 OWN = Path(__file__).parent / "ibkr_activity.csv"
 HEADER = (
@@ -111,7 +119,7 @@ def test_a_consolidated_statement_names_the_account_and_the_firm(tmp_path: Path)
 @pytest.mark.parametrize(
     ("old", "new", "column", "reason"),
     [
-        ('"15,300"', '"15,301"', "Proceeds", "differs by 1.00"),
+        ('"15,300"', '"15,301"', "Proceeds", "which is 1.00 off"),
         ('"-1,200",12.75', '"-1,2000",12.75', "Quantity", "a number"),
         ('"-1,200",12.75', "1e999,12.75", "Quantity", "a number"),
         ('"2026-01-06, 11:00:00"', "2026-01-06, 11:00:00", "row", "more fields"),
@@ -148,7 +156,7 @@ def test_what_moves_a_position_without_a_deal_is_refused(tmp_path: Path) -> None
 
     found = of_text(tmp_path, text)
 
-    assert refusals(found) == [(3, "Quantity"), (6, "Quantity")]
+    assert refused(found) == [(3, "Quantity"), (6, "Quantity")]
 
 
 def test_a_statement_is_recognised_as_nothing_else() -> None:
@@ -158,7 +166,7 @@ def test_a_statement_is_recognised_as_nothing_else() -> None:
 async def test_orders_become_trades_from_flat_to_flat(store: Store) -> None:
     """The statement's Realized P/L of each: F 287.75, XSP 113.95, AAPL -10.6, MES 21.26. The
     assigned put lives on in its shares."""
-    assert await recorded(store, statement(OWN)) == [
+    assert results(await recorded(store, statement(OWN))) == [
         "F closed 287.75",
         "F open",
         "XSP closed 113.95",

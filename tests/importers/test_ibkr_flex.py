@@ -10,8 +10,16 @@ from store.database import Store
 from store.errors import Invalid
 from store.importers import chosen
 from store.statements.source import Source
-from tests.importers.executions import changed, lines, moved, of_text, refusals, statement
-from tests.importers.recorded import recorded
+from tests.importers.files import (
+    changed,
+    lines,
+    moved,
+    of_text,
+    recorded,
+    refused,
+    results,
+    statement,
+)
 
 HERE = Path(__file__).parent
 OWN = HERE / "ibkr_flex.xml"
@@ -158,7 +166,7 @@ def test_an_option_settled_in_cash_ends_at_what_it_was_settled_for(tmp_path: Pat
 @pytest.mark.parametrize(
     ("old", "new", "column", "reason"),
     [
-        ('netCash="36598.75"', 'netCash="36598.70"', "netCash", "differs by -0.05"),
+        ('netCash="36598.75"', 'netCash="36598.70"', "netCash", "which is 0.05 off"),
         ('quantity="-240"', 'quantity="0"', "quantity", "other than 0"),
         ('quantity="137"', 'quantity="-137"', "quantity", "contradicts BUY"),
         ('quantity="137"', 'quantity="1e999"', "quantity", "a number"),
@@ -230,7 +238,7 @@ def test_a_cancellation_of_what_is_elsewhere_is_refused(tmp_path: Path) -> None:
     """So is the correction, for the deal of the same id still stands."""
     found = statement(changed(OWN, tmp_path, ('origTradeID="7009"', 'origTradeID="6999"')))
 
-    assert refusals(found) == [(20, "trade"), (21, "tradeID")]
+    assert refused(found) == [(20, "trade"), (21, "tradeID")]
     assert "export a period that has both" in found.rejected[0].reason
 
 
@@ -245,7 +253,7 @@ def test_what_moves_a_position_without_a_deal_is_refused(tmp_path: Path) -> None
 
     found = of_text(tmp_path, text, "actions.xml")
 
-    assert refusals(found) == [(1, "quantity"), (2, "quantity")]
+    assert refused(found) == [(1, "quantity"), (2, "quantity")]
     assert all("by hand" in one.reason for one in found.rejected)
 
 
@@ -258,7 +266,7 @@ def test_one_currency_is_kept_and_the_others_are_refused_or_left_out(tmp_path: P
     found = of_text(tmp_path, text)
     asked = of_text(tmp_path, text, currency="EUR")
 
-    assert (found.currency, refusals(found)) == ("USD", [(3, "currency")])
+    assert (found.currency, refused(found)) == ("USD", [(3, "currency")])
     assert [one.instrument.ticker for one in found.executions] == ["A", "C"]
     assert (asked.currency, asked.rejected) == ("EUR", ())
     assert asked.ignored == {"deals in other currencies": 2}
@@ -340,7 +348,7 @@ def test_a_published_case_of_partial_fills_in_csv(tmp_path: Path) -> None:
 async def test_executions_become_trades_from_flat_to_flat(store: Store) -> None:
     """AAPL 240 x 2.5 - 2.45072; the assigned put's trade lives on in its shares;
     SPX -620 - 2.5; CZR 17 - 1.0333 - 0.4; MES 4.5 x 5 - 1.24."""
-    assert await recorded(store, statement(OWN)) == [
+    assert results(await recorded(store, statement(OWN))) == [
         "AAPL closed 597.54928",
         "AAPL open",
         "SPX closed -622.5",
@@ -350,9 +358,9 @@ async def test_executions_become_trades_from_flat_to_flat(store: Store) -> None:
 
 
 async def test_a_report_in_csv_finds_what_was_recorded_from_xml(store: Store) -> None:
-    trades = await recorded(store, statement(OWN))
+    trades = results(await recorded(store, statement(OWN)))
 
-    assert await recorded(store, statement(OWN_CSV)) == trades
+    assert results(await recorded(store, statement(OWN_CSV))) == trades
 
 
 @pytest.mark.skipif(not CONTRACTS.exists(), reason="the sample is not here")
@@ -360,4 +368,6 @@ async def test_a_published_case_of_partial_fills_earns_what_it_should(
     store: Store, tmp_path: Path
 ) -> None:
     """240 x (305 - 300) - 2.45072."""
-    assert await recorded(store, of_text(tmp_path, published())) == ["AAPL closed 1197.54928"]
+    assert results(await recorded(store, of_text(tmp_path, published()))) == [
+        "AAPL closed 1197.54928"
+    ]

@@ -8,8 +8,7 @@ import pytest
 from store.database import Store
 from store.importers import chosen
 from store.statements.source import Source
-from tests.importers.executions import changed, lines, moved, of_text, statement
-from tests.importers.recorded import recorded
+from tests.importers.files import changed, lines, moved, of_text, recorded, results, statement
 
 HERE = Path(__file__).parent
 OWN = HERE / "ibkr_transactions.csv"
@@ -97,7 +96,7 @@ def test_a_file_that_is_oldest_first_is_not_turned_round(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "column", "reason"),
     [
-        ("11.0,USD,154.0", "11.0,USD,155.0", "Gross Amount", "differs by 1.00"),
+        ("11.0,USD,154.0", "11.0,USD,155.0", "Gross Amount", "which is 1.00 off"),
         ("Sell,ZZZ,-10.0", "Sell,ZZZ,10.0", "Quantity", "contradicts Sell"),
         ("Sell,ZZZ,-10.0", "Sell,ZZZ,0", "Quantity", "other than 0"),
         ("Sell,ZZZ,-10.0", "Sell,ZZZ,NaN", "Quantity", "a number"),
@@ -143,7 +142,7 @@ def test_a_real_history_gives_its_round_trip_and_cash() -> None:
 async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
     """ZZZ 10 x 1 - 2; its assigned put lives on in its shares; QQQ 200 - 2 + 0.5;
     MES 22.5 - 1.24."""
-    assert await recorded(store, statement(OWN)) == [
+    assert results(await recorded(store, statement(OWN))) == [
         "ZZZ closed 8",
         "ZZZ open",
         "QQQ closed 198.5",
@@ -153,4 +152,4 @@ async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the sample is not here")
 async def test_a_real_history_leaves_its_rest_open(store: Store) -> None:
-    assert await recorded(store, statement(SAMPLE)) == ["CNX1 open"]
+    assert results(await recorded(store, statement(SAMPLE))) == ["CNX1 open"]

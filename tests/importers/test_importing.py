@@ -13,7 +13,7 @@ from store.errors import Conflict, Invalid
 from store.importers import ImportFile
 from store.importing import ImportResult, import_file
 from store.models import Account, AuditEntry, Fill, Note, Trade
-from tests.importers.reading import read_trades as read
+from tests.importers.files import read_trades as read
 
 HERE = Path(__file__).parent
 HEADER = "external_id,ticker,opened_at,closed_at,quantity,entry_price,exit_price,fees\n"

@@ -10,9 +10,9 @@ import pytest
 
 from store.database import Store
 from store.errors import Invalid
-from store.importers import mapping
+from store.importers.mapped import mapping
 from store.statements.execution import Statement
-from tests.importers.dealing import cash, recorded_twice, refused, statement, written
+from tests.importers.files import cash, outcomes, recorded, refused, statement, written
 
 CASES = Path(__file__).parents[3] / "shared/samples/tradetally/trading-calculation-contracts.json"
 
@@ -119,7 +119,7 @@ def test_an_entry_and_an_exit_in_one_row_are_two_executions(tmp_path: Path) -> N
     ]
     assert found.executions[0].at == datetime(2026, 7, 28, 15, 17, 59, tzinfo=UTC)
     assert refused(found) == [(3, "Profit"), (4, "Exit time")]
-    assert found.rejected[0].reason == "prices, quantity and fees come to 60.05, 0.01 off"
+    assert found.rejected[0].reason == ("quantity, price and fees come to 60.05, which is 0.01 off")
 
 
 def test_rows_that_begin_and_end_at_once_keep_entry_before_exit(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_options_are_known_by_symbol_columns_or_description(tmp_path: Path) -> N
     assert {one.instrument.expiry for one in found.executions[:3]} == {date(2026, 1, 16)}
     assert [one.side for one in found.executions] == ["buy", "sell", "buy", "buy"]
     assert all(one.dated for one in found.executions)
-    assert found.assumed == ("the mapping names no fees; none are recorded",)
+    assert found.assumed[0] == "the mapping names no fees; none are recorded"
 
 
 def test_a_saved_mapping_is_found_by_its_name(tmp_path: Path, data_folder: Path) -> None:
@@ -281,4 +281,4 @@ def test_known_exports_give_their_results(
 async def test_its_trades_are_recorded_once(store: Store, tmp_path: Path) -> None:
     found = mapped(tmp_path, PROJECTX, "projectx_orders", mode="paper")
 
-    assert await recorded_twice(store, found) == [("MES", "closed", Decimal("32.50"))]
+    assert outcomes(await recorded(store, found)) == [("MES", "closed", Decimal("32.50"))]

@@ -9,11 +9,12 @@ import pytest
 from store.database import Store
 from store.errors import Invalid
 from store.importing import import_file
-from tests.importers.dealing import (
+from tests.importers.files import (
     cash,
-    closed,
     fitting,
-    recorded_twice,
+    outcomes,
+    read_trades,
+    recorded,
     refused,
     statement,
     written,
@@ -52,7 +53,7 @@ def test_only_this_format_fits(tmp_path: Path) -> None:
 
 def test_positions_have_the_profit_of_the_report_less_their_costs() -> None:
     """94.50 - 4.70 = 89.80, 20.31, -70.78, 0 - .70. Gold made 20.308 before it was rounded."""
-    file = closed(OWN, zone=ZONE)
+    file = read_trades(OWN, zone=ZONE)
 
     assert [one.net_pnl and one.net_pnl.quantize(Decimal("0.01")) for one in file.trades] == [
         Decimal("89.80"), Decimal("20.31"), Decimal("-70.78"), Decimal("-0.70"),
@@ -64,32 +65,32 @@ def test_positions_have_the_profit_of_the_report_less_their_costs() -> None:
 def test_the_size_of_a_lot_follows_from_the_profit() -> None:
     """94.50 / (.00189 x .5) = 100,000; 20.31 / (5.077 x .04) = 100 to the cent; the Canadian
     dollar's profit was converted: 70.78 / (.00121 x .83) = 70,476.94911879."""
-    sizes = [one.entry.legs[0].multiplier for one in closed(OWN, zone=ZONE).trades]
+    sizes = [one.entry.legs[0].multiplier for one in read_trades(OWN, zone=ZONE).trades]
 
     assert sizes == [100_000, 100, Decimal("70476.94911879"), 100_000]
 
 
 def test_a_position_that_never_moved_needs_a_size(tmp_path: Path) -> None:
-    file = closed(OWN, zone=ZONE)
+    file = read_trades(OWN, zone=ZONE)
 
     assert [one.column for one in file.rejected] == ["Profit"]
     assert "--multiplier" in file.rejected[0].reason
-    assert closed(OWN, zone=ZONE, multiplier=Decimal(10)).rejected == ()
+    assert read_trades(OWN, zone=ZONE, multiplier=Decimal(10)).rejected == ()
 
 
 def test_times_are_of_the_servers_clock() -> None:
     """Athens is two hours ahead of UTC in winter, three in summer."""
-    file = closed(OWN, zone=ZONE)
+    file = read_trades(OWN, zone=ZONE)
 
     opened = [one.entry.legs[0].fills[0].filled_at for one in file.trades]
     assert opened[0] == datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
     assert opened[2] == datetime(2026, 7, 17, 7, 30, tzinfo=UTC)
     with pytest.raises(Invalid, match="--zone Europe/Athens"):
-        closed(OWN)
+        read_trades(OWN)
 
 
 def test_the_account_is_the_reports() -> None:
-    account = closed(OWN, zone=ZONE).account
+    account = read_trades(OWN, zone=ZONE).account
 
     assert account is not None
     assert (account.name, account.mode, account.currency) == (
@@ -100,13 +101,16 @@ def test_the_account_is_the_reports() -> None:
 
 
 def test_a_target_that_was_reached_is_the_reason() -> None:
-    reasons = [one.entry.exit_reason for one in closed(OWN, zone=ZONE).trades]
+    reasons = [one.entry.exit_reason for one in read_trades(OWN, zone=ZONE).trades]
 
     assert reasons == ["target", None, None, None]
 
 
 def test_what_is_not_a_closed_position_is_counted() -> None:
-    assert closed(OWN, zone=ZONE).ignored == {"deposits and withdrawals": 1, "open positions": 1}
+    assert read_trades(OWN, zone=ZONE).ignored == {
+        "deposits and withdrawals": 1,
+        "open positions": 1,
+    }
 
 
 def test_a_report_in_utf_16_and_one_with_a_doctype_are_the_same(tmp_path: Path) -> None:
@@ -118,14 +122,14 @@ def test_a_report_in_utf_16_and_one_with_a_doctype_are_the_same(tmp_path: Path) 
         encoding="utf-16",
     )
 
-    assert [one.net_pnl for one in closed(path, zone=ZONE).trades] == [
-        one.net_pnl for one in closed(OWN, zone=ZONE).trades
+    assert [one.net_pnl for one in read_trades(path, zone=ZONE).trades] == [
+        one.net_pnl for one in read_trades(OWN, zone=ZONE).trades
     ]
 
 
 def test_the_same_table_is_read_from_csv(tmp_path: Path) -> None:
     """.001 x 1 lot of 100,000 is 100; less 1, plus .50 of swap."""
-    file = closed(written(tmp_path, TABLE + ROW + "Orders,,,,,,,,,,,,\n"), zone=ZONE)
+    file = read_trades(written(tmp_path, TABLE + ROW + "Orders,,,,,,,,,,,,\n"), zone=ZONE)
 
     assert [one.net_pnl for one in file.trades] == [Decimal("99.50")]
     assert file.account is not None
@@ -153,7 +157,7 @@ def test_deals_are_read_where_there_are_no_positions(tmp_path: Path) -> None:
 async def test_deals_are_recorded_once(store: Store, tmp_path: Path) -> None:
     found = statement(written(tmp_path, REPORT + GOLD), zone=ZONE)
 
-    assert await recorded_twice(store, found) == [
+    assert outcomes(await recorded(store, found)) == [
         ("XAUUSD", "closed", Decimal("248.30")),
         ("XAUUSD", "closed", Decimal(100)),
         ("XAUUSD", "open", None),
@@ -203,7 +207,7 @@ def test_a_test_of_a_strategy_is_on_paper(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, old: str, new: str, column: str) -> None:
-    file = closed(written(tmp_path, TABLE + ROW.replace(old, new)), zone=ZONE)
+    file = read_trades(written(tmp_path, TABLE + ROW.replace(old, new)), zone=ZONE)
 
     assert (file.trades, refused(file)) == ((), [(5, column)])
 
@@ -221,9 +225,9 @@ def test_a_page_of_junk_takes_no_time_and_gives_no_trade(tmp_path: Path, junk: s
 
 async def test_it_is_recorded_once_with_its_own_pnl(store: Store) -> None:
     """89.80 + 20.31 - 70.78 - .70 = 38.63, -.70 for the position that never moved."""
-    file = closed(OWN, zone=ZONE, multiplier=Decimal(1))
-    for recorded in (5, 0):
+    file = read_trades(OWN, zone=ZONE, multiplier=Decimal(1))
+    for new in (5, 0):
         async with store.write() as session:
             result = await import_file(session, file)
-        assert result.recorded == recorded
+        assert result.recorded == new
         assert result.stored_net_pnl.quantize(Decimal("0.01")) == Decimal("37.93")

@@ -11,7 +11,7 @@ from store.errors import Invalid
 from store.importers import ImportFile
 from store.pnl import Fill, outcome, position, result
 from store.records import TradeEntry
-from tests.importers.reading import read_trades as read
+from tests.importers.files import read_trades as read
 
 HERE = Path(__file__).parent
 OWN = HERE / "option_omega.csv"

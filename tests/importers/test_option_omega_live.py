@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.importers.reading import read_trades as read
+from tests.importers.files import read_trades as read
 
 OWN = Path(__file__).parent / "option_omega_live.csv"
 SAMPLES = Path(__file__).parents[2] / ".." / "shared" / "samples" / "option_omega"

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from store.database import Store
-from tests.importers.statements import (
+from tests.importers.files import (
     HERE,
-    changed,
-    money,
+    changed_statement,
+    moved,
     recorded,
     refusals,
     shown,
     stated,
     statement,
+    structured,
 )
 
 FILE = "robinhood.csv"
@@ -37,9 +38,9 @@ def test_every_row_is_read_oldest_first() -> None:
         "03-18 16:00:00 NVDA 2026-03-20 200 call buy 15 @ 0.13 fee 0.66 open",
         "03-19 16:00:00 SPX 2026-03-20 6600 call sell 1 @ 3.6 fee 0.98 open",
         "03-20 20:00:00 NVDA 2026-03-20 200 call None 30 @ 0 fee 0 expired",
-        "03-20 20:00:00 TSLA buy 100 @ 440 fee 0 delivered",
         "03-20 20:00:00 TSLA 2026-03-20 440 put buy 1 @ 0 fee 0 assigned",
         "03-20 20:00:00 SPX 2026-03-20 6600 call buy 1 @ 3.64 fee 0 settled",
+        "03-20 20:00:00 TSLA buy 100 @ 440 fee 0 delivered",
     ]
     assert all(one.dated and one.id is None for one in found.executions)
 
@@ -48,7 +49,7 @@ def test_the_money_is_what_the_amounts_say() -> None:
     """TSLA 120.95 - 44,000; MSTR -17,468.50 + 7,049.93; NVDA -2 x 195.66; SPX 359.02 - 364."""
     found = statement(HERE / FILE)
 
-    assert money(found.executions) == stated(found.executions) == Decimal("-54693.92")
+    assert moved(found) == stated(found) == Decimal("-54693.92")
 
 
 def test_other_cash_is_told_apart_and_the_footer_is_none() -> None:
@@ -66,7 +67,7 @@ def test_other_cash_is_told_apart_and_the_footer_is_none() -> None:
 
 
 def test_cash_of_two_options_of_a_day_is_nobodys(tmp_path: Path) -> None:
-    found = changed(
+    found = changed_statement(
         tmp_path,
         FILE,
         ('"3/20/2026","3/20/2026","3/23/2026","TSLA","TSLA 3/20/2026 Put $440.00","OASGN"',
@@ -78,7 +79,7 @@ def test_cash_of_two_options_of_a_day_is_nobodys(tmp_path: Path) -> None:
 
 
 def test_an_index_option_without_its_cash_is_refused(tmp_path: Path) -> None:
-    found = changed(
+    found = changed_statement(
         tmp_path,
         FILE,
         ('"3/20/2026","3/20/2026","3/23/2026","SPX","Option Maturity: Cash Component","OCC","0","",'
@@ -86,7 +87,7 @@ def test_an_index_option_without_its_cash_is_refused(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert refusals(found)[0] == (
-        "2 Amount: an index option settles in cash, and the file does not say here for how much"
+        "2 Amount: an index option settles in cash, and the row does not say for how much"
     )
 
 
@@ -98,7 +99,7 @@ def test_an_index_option_without_its_cash_is_refused(tmp_path: Path) -> None:
         (('"($17,468.50)"', '"$17,468.50"'),
          "14 Amount: quantity, price and fees come to -17468.00, which is 34936.50 off"),
         (('"BTO","15","$0.13","($195.66)"\n"3/17', '"BTO","0","$0.13","($195.66)"\n"3/17'),
-         "11 Quantity: a quantity above 0 is needed"),
+         "11 Quantity: a number above 0 is needed"),
         (('"TSLA 3/20/2026 Put $440.00","STO"', '"TSLA","STO"'),
          "16 Description: an option such as NVDA 10/31/2025 Put $165.00 is needed"),
         (('"TSLA 3/20/2026 Put $440.00","STO"', '"TSLA1 3/20/2026 Put $440.00","STO"'),
@@ -111,12 +112,12 @@ def test_an_index_option_without_its_cash_is_refused(tmp_path: Path) -> None:
 def test_what_does_not_add_up_is_refused_with_its_row(
     tmp_path: Path, edit: tuple[str, str], refusal: str
 ) -> None:
-    assert refusal in refusals(changed(tmp_path, FILE, edit))
+    assert refusal in refusals(changed_statement(tmp_path, FILE, edit))
 
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """NVDA -2 x 195.66; SPX 359.02 - 364; 59 MSTR are held, and 100 TSLA by assignment."""
-    assert await recorded(store, statement(HERE / FILE)) == [
+    assert structured(await recorded(store, statement(HERE / FILE))) == [
         "MSTR single open",
         "NVDA single closed -391.32",
         "SPX single closed -4.98",

@@ -9,8 +9,7 @@ import pytest
 from store.database import Store
 from store.importers import chosen
 from store.statements.source import Source
-from tests.importers.executions import changed, lines, moved, of_text, statement
-from tests.importers.recorded import recorded
+from tests.importers.files import changed, lines, moved, of_text, recorded, results, statement
 
 HERE = Path(__file__).parent
 OWN = HERE / "schwab.csv"
@@ -64,11 +63,11 @@ def test_the_cash_is_that_of_the_amounts() -> None:
 def test_cash_without_deals_is_reported() -> None:
     """With the deals it comes to the file's own total: -25833.44 - 492.30 = -26325.74."""
     assert [(one.kind, one.amount) for one in statement(OWN).cash] == [
-        ("transfer", Decimal("-500.00")),
-        ("fee", Decimal("-0.50")),
-        ("tax", Decimal("-3.00")),
-        ("interest", Decimal("1.20")),
         ("dividend", Decimal("10.00")),
+        ("interest", Decimal("1.20")),
+        ("tax", Decimal("-3.00")),
+        ("fee", Decimal("-0.50")),
+        ("transfer", Decimal("-500.00")),
     ]
 
 
@@ -103,17 +102,45 @@ def test_json_gives_what_csv_gives(tmp_path: Path) -> None:
 
 def test_a_price_shown_rounded_is_the_one_that_the_amount_implies(tmp_path: Path) -> None:
     """(40503.61 - 1.34) / 300 = 135.00756667, shown as 135.0075: 0.015 of 300 x 0.00005, and
-    half a cent, may differ. 0.03 may not."""
+    half a cent, may differ. 0.03 may not. 135.01 is 135.0100, zeros left out."""
     text = HEADER + (
         row("10/09/2023", "Buy", "BAR", "", "300", "$135.0075", "$1.34", "-$40503.61")
         + row("10/09/2023", "Buy", "BAR", "", "300", "$135.0075", "$1.34", "-$40503.62")
-        + row("10/09/2023", "Buy", "BAR", "", "300", "$135.01", "$1.34", "-$40504.36")
+        + row("10/09/2023", "Buy", "BAR", "", "300", "$135.01", "$1.34", "-$40504.37")
     )
 
     found = of_text(tmp_path, text)
 
     assert [one.price for one in found.executions] == [Decimal("135.00756667")]
     assert [(one.row, one.column) for one in found.rejected] == [(3, "Amount"), (4, "Amount")]
+
+
+def test_a_sale_of_a_day_comes_after_the_purchase_that_it_closes(tmp_path: Path) -> None:
+    """Newest first, the purchase would come last; and what no file bought is not sold short."""
+    text = HEADER + (
+        row("10/09/2023", "Buy", "BAR", "", "3", "$10.00", "", "-$30.00")
+        + row("10/09/2023", "Sell", "BAR", "", "3", "$11.00", "", "$33.00")
+        + row("10/09/2023", "Sell", "FOO", "", "3", "$11.00", "", "$33.00")
+    )
+
+    found = of_text(tmp_path, text)
+
+    assert [(one.side, one.instrument.ticker) for one in found.executions] == [
+        ("buy", "BAR"), ("sell", "BAR"), ("sell", "FOO"),
+    ]  # fmt: skip
+    assert [one.effect for one in found.executions] == [None, "close", "close"]
+
+
+def test_deals_in_money_market_funds_and_bonds_are_counted(tmp_path: Path) -> None:
+    text = HEADER + (
+        row("10/09/2023", "Buy", "SWVXX", "", "100", "$1.00", "", "-$100.00")
+        + row("10/09/2023", "Buy", "912797GK7", "", "1000", "$98.00", "", "-$980.00")
+    )
+
+    found = of_text(tmp_path, text)
+
+    assert (found.executions, found.rejected) == ((), ())
+    assert found.ignored == {"money market funds": 1, "bonds": 1}
 
 
 def test_an_index_option_is_settled_for_the_amount_of_its_row(tmp_path: Path) -> None:
@@ -147,7 +174,7 @@ def test_shares_at_another_price_than_the_strike_are_no_delivery(tmp_path: Path)
 @pytest.mark.parametrize(
     ("old", "new", "column", "reason"),
     [
-        ("$1,058.70", "$1,058.20", "Amount", "differs by -0.50"),
+        ("$1,058.70", "$1,058.20", "Amount", "which is 0.50 off"),
         ('"2","$5.30"', '"0","$5.30"', "Quantity", "other than 0"),
         ('"2","$5.30"', '"1e999","$5.30"', "Quantity", "a number"),
         ('"2","$5.30"', '"2","--"', "Price", "a number is needed"),
@@ -158,7 +185,7 @@ def test_shares_at_another_price_than_the_strike_are_no_delivery(tmp_path: Path)
         ('"Sell to Open","SPY 01/30/2026 680.00 P"', '"Sell","SPY 01/30/2026 680.00 P"', "Action",
          "opened or closed"),
         ('"Sell Short","SPXS"', '"Stock Split","SPXS"', "Action", "by hand"),
-        ('"Sell Short","SPXS"', '"Sell Short","=cmd|x"', "Symbol", "a symbol such as"),
+        ('"Sell Short","SPXS"', '"Sell Short","=cmd|x"', "Symbol", "a ticker such as"),
         ('"-1","","","",\n"02/04', '"-2","","","",\n"02/04', "Action", "by hand"),
         ('EXP 01/16/26","-1","","","",\n"01/16/2026","Exchange',
          'EXP 01/16/26","-1","","","$55.00",\n"01/16/2026","Exchange', "Amount", "moves no cash"),
@@ -202,7 +229,7 @@ def test_real_histories_of_two_generations_move_what_they_say(
 async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
     """AAPL expired at -10 - 0.66; SPY 1058.70 - 421.30; BRK.B 3 x 10.1234 - 0.02. The assigned
     put and the exercised call live on in their shares."""
-    assert await recorded(store, statement(OWN)) == [
+    assert results(await recorded(store, statement(OWN))) == [
         "AAPL closed -10.66",
         "F open",
         "MSFT open",
@@ -216,7 +243,7 @@ async def test_deals_become_trades_from_flat_to_flat(store: Store) -> None:
 @pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
 async def test_a_real_history_makes_four_round_trips(store: Store) -> None:
     """100 x 1 - 11; 50 x 1 - 10; 100 x 2 + 4 x 1 - 10; 90 x 1 - 10; 30.5 are held."""
-    assert await recorded(store, statement(SAMPLES / "schwab_transactions.csv")) == [
+    assert results(await recorded(store, statement(SAMPLES / "schwab_transactions.csv"))) == [
         "VUAG closed 89",
         "VUAG closed 40",
         "VUAG closed 194",
@@ -228,7 +255,7 @@ async def test_a_real_history_makes_four_round_trips(store: Store) -> None:
 @pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
 async def test_a_real_history_with_rounded_prices_earns_its_cash(store: Store) -> None:
     """42103.66 - 40503.61, 49998.85 - 45061.70, 221456.59 - 208166.93."""
-    trades = await recorded(store, statement(SAMPLES / "transactions.csv"))
+    trades = results(await recorded(store, statement(SAMPLES / "transactions.csv")))
 
     assert [f"{Decimal(one.split()[-1]):.2f}" for one in trades] == [
         "1600.05",

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from store.database import Store
-from tests.importers.statements import (
+from tests.importers.files import (
     HERE,
-    changed,
-    money,
+    changed_statement,
+    moved,
     of_text,
     recorded,
     refusals,
@@ -17,6 +17,7 @@ from tests.importers.statements import (
     shown,
     stated,
     statement,
+    structured,
 )
 
 FILE = "thinkorswim.csv"
@@ -65,7 +66,7 @@ def test_the_money_is_that_of_the_balance_to_the_cent() -> None:
     and 12.40 came as a dividend: the deals moved -7,426.44."""
     found = statement(HERE / FILE)
 
-    assert money(found.executions) == stated(found.executions) == Decimal("-7426.44")
+    assert moved(found) == stated(found) == Decimal("-7426.44")
     assert [(one.kind, one.amount) for one in found.cash] == [("dividend", Decimal("12.40"))]
     assert found.ignored == {"money market funds": 1}
 
@@ -79,7 +80,7 @@ def test_the_file_says_that_it_is_paper_and_whose() -> None:
 
 
 def test_a_live_statement_is_live(tmp_path: Path) -> None:
-    found = changed(
+    found = changed_statement(
         tmp_path,
         FILE,
         ("This document was exported from the paperMoney® platform which provides a simulated"
@@ -141,7 +142,7 @@ def test_a_bare_trade_history_with_years_in_full_is_read(tmp_path: Path) -> None
         "06-16 17:45:00 OBAI buy 10 @ 1.02 fee 0 open",
         "06-16 17:54:00 OBAI sell 10 @ 1.04 fee 0 close",
     ]
-    assert money(found.executions) == Decimal("0.20")
+    assert moved(found) == Decimal("0.20")
 
 
 def test_columns_that_the_user_added_change_nothing(tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_columns_that_the_user_added_change_nothing(tmp_path: Path) -> None:
         ),
         (
             (",,,BUY,+1,TO OPEN,SPX,20 MAR 26,6510", ",,,BUY,0,TO OPEN,SPX,20 MAR 26,6510"),
-            "46 Qty: a quantity other than 0 is needed",
+            "46 Qty: a number other than 0 is needed",
         ),
         (
             ("STOCK,SELL,-100,TO CLOSE,AAPL,,,STOCK", "FUTURE,SELL,-1,TO CLOSE,/ESM26,,,FUTURE"),
@@ -194,11 +195,11 @@ def test_columns_that_the_user_added_change_nothing(tmp_path: Path) -> None:
 def test_what_does_not_add_up_is_refused_with_its_row(
     tmp_path: Path, edit: tuple[str, str], refusal: str
 ) -> None:
-    assert refusal in refusals(changed(tmp_path, FILE, edit))
+    assert refusal in refusals(changed_statement(tmp_path, FILE, edit))
 
 
 def test_a_spread_that_only_cash_balance_has_is_refused(tmp_path: Path) -> None:
-    found = changed(
+    found = changed_statement(
         tmp_path,
         FILE,
         (",3/2/26 10:02:45,VERTICAL,SELL,-2,TO OPEN,SPX,20 MAR 26,6600,PUT,12.60,4.10,LMT\n", ""),
@@ -212,18 +213,18 @@ def test_a_spread_that_only_cash_balance_has_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_index_option_that_was_assigned_without_cash_is_refused(tmp_path: Path) -> None:
-    found = changed(
+    found = changed_statement(
         tmp_path, FILE, ("DUE TO EXPIRATION 2.0 $SPX.X", "DUE TO ASSIGNMENT 2.0 $SPX.X")
     )
 
     assert refusals(found) == [
-        "22 Amount: an index option settles in cash, and the file does not say here for how much"
+        "22 AMOUNT: an index option settles in cash, and the row does not say for how much"
     ]
 
 
 def test_an_index_option_that_was_settled_has_the_price_that_its_cash_says(tmp_path: Path) -> None:
     """2 sold puts at 6600 cost 2 x 100 x 1.24 = 248.00."""
-    found = changed(
+    found = changed_statement(
         tmp_path,
         FILE,
         ('DUE TO EXPIRATION 2.0 $SPX.X 100 (Weeklys) 20 MAR 26 6600 PUT,,,,',
@@ -238,7 +239,7 @@ def test_an_index_option_that_was_settled_has_the_price_that_its_cash_says(tmp_p
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """AAPL 25,105.50 - 24,740 - 0.70; the vertical 820 - 7.16, the butterfly -1,875 - 4.88, both
     expired; NVDA -1,500 - 6.55 + 600 - 1.98, the rest expired; the shares of XLE are held."""
-    assert await recorded(store, statement(HERE / FILE)) == [
+    assert structured(await recorded(store, statement(HERE / FILE))) == [
         "AAPL single closed 364.8",
         "NVDA single closed -908.53",
         "SPX butterfly closed -1879.88",

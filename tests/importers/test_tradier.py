@@ -8,14 +8,16 @@ import pytest
 
 from store.database import Store
 from store.errors import Invalid
-from store.importers.tradier_gainloss import NAME as GAINLOSS
+from store.importers.tradier.gainloss import NAME as GAINLOSS
 from store.importing import import_file
-from tests.importers.dealing import (
+from tests.importers.files import (
     cash,
-    closed,
     fitting,
     open_tickers,
-    recorded_twice,
+    outcomes,
+    plain,
+    read_trades,
+    recorded,
     refused,
     statement,
     written,
@@ -76,12 +78,25 @@ def test_dividends_and_transfers_are_cash_and_journals_are_counted() -> None:
     assert found.ignored == {"journal without cash": 1}
 
 
-def test_an_expiry_of_nothing_an_odd_contract_and_a_split_are_refused() -> None:
-    """1 contract at 10.00 of 100 shares would be 1,000, not 100.35."""
+def test_an_expiry_of_nothing_an_adjusted_option_and_a_split_are_refused() -> None:
     found = statement(OWN)
 
-    assert refused(found) == [(2, "symbol"), (9, "amount"), (10, "type")]
+    assert refused(found) == [(2, "symbol"), (9, "symbol"), (10, "type")]
     assert "the event names no option" in found.rejected[0].reason
+
+
+@pytest.mark.parametrize(("amount", "ends"), [(-1250, ["6.25 settled"]), (0, [])])
+def test_an_assigned_index_option_is_settled_for_its_amount(
+    tmp_path: Path, amount: int, ends: list[str]
+) -> None:
+    """1250 / (2 x 100) = 6.25; without an amount nobody knows."""
+    what = {"option_type": "ASSIGNMENT", "symbol": "SPXW260320C06600000", "quantity": 2}
+    event = {"amount": amount, "date": "2026-03-21T00:00:00Z", "type": "option", "option": what}
+
+    found = statement(history(tmp_path, event))
+
+    assert [f"{plain(one.price)} {one.kind}" for one in found.executions] == ends
+    assert refused(found) == ([] if ends else [(1, "amount")])
 
 
 @pytest.mark.parametrize("event", [TRADE, [TRADE]])
@@ -114,6 +129,8 @@ def test_no_event_is_no_trade(tmp_path: Path, event: object) -> None:
         ({"quantity": "9" * 400}, "quantity"),
         ({"symbol": "=cmd|' /C calc'!A0"}, "symbol"),
         ({"commission": 5}, "amount"),
+        # A contract of 100 shares at 26.24 would be 2,624.
+        ({"symbol": "PFE260320C00010000"}, "amount"),
     ],
 )
 def test_a_trade_that_does_not_add_up_is_refused(
@@ -127,7 +144,7 @@ def test_a_trade_that_does_not_add_up_is_refused(
 def test_closed_positions_are_trades_with_the_stated_gain(tmp_path: Path) -> None:
     """513.67 - 478.32 + 99.58 = 134.93. A short was entered for its proceeds: 539.82 / 200 =
     2.6991, and left for 26.15 / 200 = .13075."""
-    found = closed(gains(tmp_path, POSITIONS), mode="live")
+    found = read_trades(gains(tmp_path, POSITIONS), mode="live")
 
     assert found.rejected == ()
     assert found.file_net_pnl == Decimal("134.93")
@@ -143,8 +160,8 @@ def test_closed_positions_are_trades_with_the_stated_gain(tmp_path: Path) -> Non
 
 
 def test_closed_positions_keep_their_ids_in_another_order(tmp_path: Path) -> None:
-    first = closed(gains(tmp_path, POSITIONS), mode="live")
-    again = closed(gains(tmp_path, POSITIONS[::-1]), mode="live")
+    first = read_trades(gains(tmp_path, POSITIONS), mode="live")
+    again = read_trades(gains(tmp_path, POSITIONS[::-1]), mode="live")
 
     assert {one.entry.external_id for one in first.trades} == {
         one.entry.external_id for one in again.trades
@@ -154,21 +171,21 @@ def test_closed_positions_keep_their_ids_in_another_order(tmp_path: Path) -> Non
 def test_closed_positions_ask_for_the_mode_and_refuse_a_wrong_gain(tmp_path: Path) -> None:
     wrong = {**POSITIONS[0], "gain_loss": 513.97}
     with pytest.raises(Invalid, match="--mode paper or --mode live"):
-        closed(gains(tmp_path, wrong))
+        read_trades(gains(tmp_path, wrong))
 
-    assert refused(closed(gains(tmp_path, wrong), mode="live")) == [(1, "gain_loss")]
+    assert refused(read_trades(gains(tmp_path, wrong), mode="live")) == [(1, "gain_loss")]
 
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
-    assert await recorded_twice(store, statement(OWN)) == [
+    assert outcomes(await recorded(store, statement(OWN))) == [
         ("PFE", "closed", Decimal("0.29")),
         ("SPY", "closed", Decimal("99.58")),
     ]
 
 
 async def test_closed_positions_are_recorded_once(store: Store, tmp_path: Path) -> None:
-    file = closed(gains(tmp_path, POSITIONS), mode="live")
-    for recorded in (3, 0):
+    file = read_trades(gains(tmp_path, POSITIONS), mode="live")
+    for new in (3, 0):
         async with store.write() as session:
             result = await import_file(session, file)
-        assert (result.recorded, result.stored_net_pnl) == (recorded, Decimal("134.93"))
+        assert (result.recorded, result.stored_net_pnl) == (new, Decimal("134.93"))

@@ -10,7 +10,7 @@ from store.database import Store
 from store.errors import Invalid
 from store.importers import ImportFile
 from store.importing import import_file
-from tests.importers.dealing import closed, fitting, refused, written
+from tests.importers.files import fitting, read_trades, refused, written
 
 OWN = Path(__file__).parent / "tradingview.csv"
 SAID = {"ticker": "/ES", "zone": "America/New_York"}
@@ -35,7 +35,7 @@ def test_only_this_format_fits(tmp_path: Path) -> None:
 
 def test_the_multiplier_follows_from_pnl_and_commission() -> None:
     """(1020.50 + 4.50) / (10.25 x 2) = 50; -5 x 1 x 50 - 2.25 = -252.25."""
-    file = closed(OWN, **SAID)
+    file = read_trades(OWN, **SAID)
 
     assert file.rejected == ()
     assert nets(file) == [Decimal("1020.50"), Decimal("-252.25")]
@@ -48,7 +48,7 @@ def test_the_multiplier_follows_from_pnl_and_commission() -> None:
 
 
 def test_a_backtest_goes_to_a_paper_account_and_its_open_trade_is_counted() -> None:
-    file = closed(OWN, **SAID)
+    file = read_trades(OWN, **SAID)
 
     assert file.account is not None
     assert (file.account.name, file.account.mode, file.account.currency) == (
@@ -59,7 +59,7 @@ def test_a_backtest_goes_to_a_paper_account_and_its_open_trade_is_counted() -> N
 
 def test_times_are_of_the_chart_whose_zone_is_said() -> None:
     """09:30 in New York is 14:30 UTC in winter, 10:15 is 14:15 in summer."""
-    file = closed(OWN, **SAID)
+    file = read_trades(OWN, **SAID)
 
     opened = [one.entry.legs[0].fills[0].filled_at for one in file.trades]
     assert opened == [
@@ -73,12 +73,12 @@ def test_what_the_file_does_not_say_is_asked_for(lacking: str, option: str) -> N
     with pytest.raises(
         Invalid, match=f"names no {'symbol' if lacking == 'ticker' else lacking}.*{option}"
     ):
-        closed(OWN, **{name: said for name, said in SAID.items() if name != lacking})
+        read_trades(OWN, **{name: said for name, said in SAID.items() if name != lacking})
 
 
 def test_older_files_without_commission_are_read_where_pnl_is_the_prices(tmp_path: Path) -> None:
     """2 x 10 = 20."""
-    file = closed(listed(tmp_path, LONG.format("20.00")), **SAID)
+    file = read_trades(listed(tmp_path, LONG.format("20.00")), **SAID)
 
     assert nets(file) == [Decimal(20)]
     assert file.trades[0].entry.legs[0].instrument == "crypto"
@@ -91,9 +91,9 @@ def test_a_hidden_commission_needs_the_multiplier(tmp_path: Path) -> None:
     path = listed(tmp_path, LONG.format("19.70") + second)
 
     with pytest.raises(Invalid, match="say --multiplier"):
-        closed(path, **SAID)
+        read_trades(path, **SAID)
 
-    file = closed(path, multiplier=Decimal(1), **SAID)
+    file = read_trades(path, multiplier=Decimal(1), **SAID)
     assert nets(file) == [Decimal("19.70"), Decimal("19.60")]
     assert [one.entry.legs[0].fills[1].fee for one in file.trades] == [
         Decimal("0.30"),
@@ -102,7 +102,7 @@ def test_a_hidden_commission_needs_the_multiplier(tmp_path: Path) -> None:
 
 
 def test_more_than_the_prices_come_to_is_refused(tmp_path: Path) -> None:
-    file = closed(listed(tmp_path, LONG.format("20.30")), multiplier=Decimal(1), **SAID)
+    file = read_trades(listed(tmp_path, LONG.format("20.30")), multiplier=Decimal(1), **SAID)
 
     assert refused(file) == [(3, "Net P&L USDT")]
 
@@ -120,7 +120,7 @@ def test_more_than_the_prices_come_to_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, old: str, new: str, column: str) -> None:
-    file = closed(listed(tmp_path, LONG.format("20.00").replace(old, new)), **SAID)
+    file = read_trades(listed(tmp_path, LONG.format("20.00").replace(old, new)), **SAID)
 
     assert file.trades == ()
     assert [one.column for one in file.rejected] == [column]
@@ -130,5 +130,5 @@ async def test_it_is_recorded_once_with_its_own_pnl(store: Store) -> None:
     """1020.50 - 252.25 = 768.25."""
     for recorded in (2, 0):
         async with store.write() as session:
-            result = await import_file(session, closed(OWN, **SAID))
+            result = await import_file(session, read_trades(OWN, **SAID))
         assert (result.recorded, result.stored_net_pnl) == (recorded, Decimal("768.25"))

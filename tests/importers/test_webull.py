@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from store.database import Store
-from tests.importers.dealing import (
+from tests.importers.files import (
     cash,
     fitting,
     open_tickers,
-    recorded_twice,
+    outcomes,
+    recorded,
     refused,
     statement,
     written,
@@ -117,7 +118,9 @@ def test_trade_records_are_checked_to_the_cent(tmp_path: Path) -> None:
 
     assert cash(found) == {"NVDA": Decimal("0.80"), "GLW": Decimal("-250.29")}
     assert refused(found) == [(9, "Net Amount")]
-    assert found.rejected[0].reason == "quantity, price and fees come to -250.29, -0.10 off"
+    assert found.rejected[0].reason == (
+        "quantity, price and fees come to -250.29, which is 0.10 off"
+    )
     assert all(one.dated for one in found.executions)
 
 
@@ -147,7 +150,7 @@ def test_a_known_round_trip_gives_its_result(tmp_path: Path) -> None:
 
 async def test_its_trades_are_recorded_once(store: Store) -> None:
     """The spread is one trade of 230; 1.25 XYZ make .973; 20 DUP stay open."""
-    assert await recorded_twice(store, statement(OWN)) == [
+    assert outcomes(await recorded(store, statement(OWN))) == [
         ("DUP", "open", None),
         ("SPX", "closed", Decimal(230)),
         ("XYZ", "closed", Decimal("0.973")),

@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from store.brokers.tradier.answers import Answer, needed, text
 from store.pnl import PRECISION
 from store.statements.execution import Instrument
-from store.statements.instruments import instrument_of
+from store.statements.instruments import shares_or_option
 from store.statements.refusing import Refused, Rejection
 
 HALF_A_CENT = Decimal("0.005")
@@ -40,7 +40,7 @@ def of_positions(
     rejected = []
     for row, position in enumerate(positions, start=1):
         try:
-            what = instrument_of(text(position, "symbol"), "symbol")
+            what = shares_or_option(text(position, "symbol"), "symbol")
             theirs[what] += needed(position, "quantity")
             symbols[what] = text(position, "symbol")
         except Refused as error:
@@ -65,7 +65,7 @@ def of_gains(
     rejected = []
     for row, lot in enumerate(closed, start=1):
         try:
-            theirs[instrument_of(text(lot, "symbol"), "symbol")].append(needed(lot, "gain_loss"))
+            theirs[shares_or_option(text(lot, "symbol"), "symbol")].append(needed(lot, "gain_loss"))
         except Refused as error:
             rejected.append(error.rejection("gainloss", row))
     found = []

@@ -1,7 +1,7 @@
 """The history as executions: what it cost, and what expired, was assigned or exercised.
 
 It is posted in the night after a day and has days without hours, no orders and no ids. An event
-is read as in a file of the history (`store/importers/tradier.py`), so that it is the same
+is read as in a file of the history (`store/importers/tradier`), so that it is the same
 execution whichever way it comes.
 """
 
@@ -13,8 +13,8 @@ from decimal import Decimal
 
 from store.brokers.tradier.answers import Answer
 from store.brokers.tradier.deals import Deals, day_of
-from store.importers.tradier import CASH, ending, trade
-from store.statements.amounts import amount
+from store.importers.tradier import CASH, end_of, trade
+from store.statements.amounts import MARKET, amount
 from store.statements.execution import CashRow, Execution
 from store.statements.jsonrows import Record, numbered
 from store.statements.refusing import Refused
@@ -30,9 +30,9 @@ def of_history(events: Sequence[Answer]) -> Deals:
         kind = event.text("type").casefold()
         try:
             if kind == "trade":
-                deals.executions.append(trade(event))
+                deals.executions.append(trade(event, MARKET))
             elif kind == "option":
-                deals.executions.append(ending(event))
+                deals.executions.append(end_of(event, MARKET))
             else:
                 _moved(event, kind, deals)
         except Refused as error:

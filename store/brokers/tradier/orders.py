@@ -12,7 +12,7 @@ from store.brokers.tradier.answers import Answer, legs, moment, needed, number, 
 from store.brokers.tradier.deals import Deals, day_of
 from store.records import Side
 from store.statements.execution import Bracket, Effect, Execution
-from store.statements.instruments import instrument_of
+from store.statements.instruments import shares_or_option
 from store.statements.refusing import Refused
 
 ORDER = "order-"  # Before the number of an order in the id of its execution.
@@ -78,7 +78,9 @@ def _executed(piece: Answer, order: Answer, row: int) -> Execution | None:
         raise Refused("id", "", "the number of the order is needed")
     return Execution(
         row=row,
-        instrument=instrument_of(text(piece, "option_symbol") or text(piece, "symbol"), "symbol"),
+        instrument=shares_or_option(
+            text(piece, "option_symbol") or text(piece, "symbol"), "symbol"
+        ),
         side=side,
         quantity=quantity,
         price=needed(piece, "avg_fill_price"),

@@ -9,20 +9,21 @@ from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
 from store.columns import PRICE_DIGITS, rounded
-from store.importers import thinkorswim_words as words
+from store.importers.thinkorswim import words
 from store.pnl import PRECISION
-from store.statements.amounts import amount, moment
+from store.statements.amounts import MARKET, amount, moment
 from store.statements.amounts import clock as parsed
+from store.statements.balancing import HALF_CENT, by_stated_fee
 from store.statements.cash import cash_kind
-from store.statements.contracts import CUSIP, MONEY_FUND, TICKER
 from store.statements.ends import end
-from store.statements.execution import CashRow, Execution, Instrument
+from store.statements.execution import CashRow, Execution
+from store.statements.instruments import left_out
+from store.statements.instruments import shares as shares_of
 from store.statements.reading import Outcome
-from store.statements.reconciling import HALF_CENT, by_stated_fee
 from store.statements.refusing import Refused
 from store.statements.source import Row
 
-ZONE, BUSINESS = "America/New_York", ZoneInfo("America/Chicago")
+BUSINESS = ZoneInfo("America/Chicago")
 CLOCKS = tuple(
     f"{day} {time}" for time in ("%H:%M:%S", "%H:%M") for day in ("%m/%d/%y", "%m/%d/%Y")
 )
@@ -38,7 +39,7 @@ class Clock:
 
     def __init__(self, cash: Sequence[Row], named: ZoneInfo | None) -> None:
         self.starts = [] if named else sorted(_starts(cash))
-        self.zone = named or ZoneInfo(ZONE)
+        self.zone = named or MARKET
 
     def moment(self, shown: datetime, column: str, text: str) -> datetime:
         if not self.starts:
@@ -156,17 +157,15 @@ def _shares(row: Row, clock: Clock) -> Outcome:
         reason = "Account Trade History has no such deal, and its legs are not known from this"
         raise Refused("DESCRIPTION", text, reason)
     side, quantity, symbol = found
-    if MONEY_FUND.fullmatch(symbol):
-        return "money market funds"
-    if CUSIP.fullmatch(symbol):
-        return "bonds"
-    if not TICKER.fullmatch(symbol) or (entry.amount < 0) != (side == "buy"):
-        raise Refused("DESCRIPTION", text, "a ticker, and an amount of the deal's sign, needed")
+    if word := left_out(symbol):
+        return word
+    if (entry.amount < 0) != (side == "buy"):
+        raise Refused("DESCRIPTION", text, "an amount of the deal's sign is needed")
     with localcontext(prec=PRECISION):
         price = rounded(abs(entry.amount) / quantity, PRICE_DIGITS)
     return Execution(
         row.number,
-        Instrument("equity", symbol),
+        shares_of(symbol, "DESCRIPTION"),
         side,
         quantity,
         price,
@@ -186,7 +185,7 @@ def moved(row: Row, clock: Clock) -> Outcome:
         cash = entry.amount - entry.fee
         return CashRow(row.number, cash_kind(text, cash), cash)
     gone = words.removed(text)
-    ending = end(gone.kind, gone.instrument, gone.quantity, entry.amount)
+    ending = end(gone.kind, gone.instrument, gone.quantity, entry.amount, "AMOUNT")
     return Execution(
         row.number,
         gone.instrument,

@@ -43,6 +43,7 @@ from store.statements.refusing import printable
 
 SHIPPED = Path(__file__).parent / "mappings"
 LARGEST = 100_000  # Bytes.
+SUFFIXES = (".toml", ".json")
 NAME = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -143,10 +144,10 @@ def found(name: str, folder: Path) -> ColumnMapping:
         Invalid: there is none, or it is no mapping.
     """
     path = Path(name)
-    if path.suffix.lower() in (".toml", ".json"):
+    if path.suffix.lower() in SUFFIXES:
         return load(path)
     for place in (folder, SHIPPED):
-        for suffix in (".toml", ".json"):
+        for suffix in SUFFIXES:
             if _plain(name) and (place / f"{name}{suffix}").is_file():
                 return load(place / f"{name}{suffix}")
     raise Invalid(
@@ -159,7 +160,7 @@ def known(folder: Path) -> list[str]:
     """The names of the mappings saved and shipped."""
     places = [place for place in (folder, SHIPPED) if place.is_dir()]
     files = (file for place in places for file in place.iterdir())
-    return sorted({file.stem for file in files if file.suffix in (".toml", ".json")})
+    return sorted({file.stem for file in files if file.suffix in SUFFIXES})
 
 
 def save(path: Path, name: str, folder: Path) -> Path:
@@ -172,11 +173,24 @@ def save(path: Path, name: str, folder: Path) -> Path:
         raise Invalid(f"'{printable(name)}' is no name; a to z, 0 to 9, - and _ are accepted.")
     load(path)
     folder.mkdir(parents=True, exist_ok=True)
-    for suffix in (".toml", ".json"):
+    for suffix in SUFFIXES:
         (folder / f"{name}{suffix}").unlink(missing_ok=True)
     kept = folder / f"{name}{path.suffix.lower()}"
     kept.write_bytes(path.read_bytes())
     return kept
+
+
+def name_of(name: str) -> str:
+    """What trades read by the mapping `name`, or by the file of that name, have as their source.
+
+    Raises:
+        Invalid: the file's name is not of letters, digits, - and _.
+    """
+    path = Path(name)
+    plain = (path.stem if path.suffix.lower() in SUFFIXES else name).lower()
+    if not _plain(plain):
+        raise Invalid(f"'{printable(plain)}' is no name; a to z, 0 to 9, - and _ are accepted.")
+    return plain
 
 
 def _plain(name: str) -> bool:

@@ -35,22 +35,14 @@ from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import FillKind, Side
 from store.statements import amounts
-from store.statements.balancing import (
-    CENT,
-    proceeds,
-    require_balance,
-    stated_multiplier,
-)
-from store.statements.contracts import Contract, contract
+from store.statements.balancing import CENT, cash_moved, require_balance, worth
+from store.statements.cash import cash_kind
+from store.statements.contracts import Contract, contract, described
 from store.statements.execution import CashRow, Execution, Instrument, Statement
+from store.statements.instruments import future, option, ticker
+from store.statements.reading import goes_back
 from store.statements.refusing import Refused
-from store.statements.source import Row, Source, newest_first
-from store.statements.symbols import (
-    contract_in_words,
-    future_root,
-    option,
-    ticker,
-)
+from store.statements.source import Row, Source
 
 NAME = "ibkr_transactions"
 SECTION = "Transaction History"
@@ -69,7 +61,6 @@ LEFT_OUT = {
 NOTIONAL = re.compile(r"(?P<amount>.*?)\((?P<note>[0-9]{1,2})\)")
 ENDED = re.compile(r"(?:Buy|Sell) -?[0-9.,]+ (?P<what>.+?) \([A-Za-z ]+\)", re.IGNORECASE)
 RATE_ERROR = Decimal("0.002")
-DAYS = "Its rows have days without times: their order within a day is the file's."
 
 
 def fits(source: Source) -> bool:
@@ -84,23 +75,21 @@ def parse(source: Source, options: Options) -> Statement:
     Raises:
         Invalid: its base currency is none.
     """
-    reading = Reading(source.path.name, assumed=[DAYS])
-    zone = zone_named(options.zone) or ibkr.ZONE
+    reading = Reading(source)
+    zone = zone_named(options.zone) or amounts.MARKET
     found = list(sections(source))
     base = base_currency(source, (row for section, row, _ in found if section == "Summary"))
     rows = [(row, excess) for section, row, excess in found if section == SECTION]
-    if newest_first([row.text("Date") for row, _ in rows]):
+    if goes_back([row.text("Date") for row, _ in rows], otherwise=True):
         rows.reverse()
     # An option that ends without a price has no price currency: it has its opening's.
     dealt_in: dict[Instrument, str] = {}
     for row, excess in rows:
-        try:
+        with reading.row(row.number):
             if excess:
                 raise Refused("row", row.fields[-1], "it has more fields than its header")
             take(row, base, dealt_in, zone, reading)
-        except Refused as error:
-            reading.reject(row.number, error)
-    return ibkr.statement(source, NAME, reading, options)
+    return ibkr.statement(reading, NAME, options, newest_first=True)
 
 
 def base_currency(source: Source, rows: Iterator[Row]) -> str:
@@ -126,15 +115,13 @@ def take(
         raise Refused(TYPE, row.text(TYPE), reason)
     else:
         amount = amounts.needed(row.text("Net Amount"), "Net Amount")
-        reading.cash.append((base, CashRow(row.number, ibkr.cash_kind(kind, amount), amount)))
+        reading.money.append((base, CashRow(row.number, cash_kind(kind, amount), amount)))
 
 
 def deal_of(
     row: Row, kind: str, base: str, dealt_in: dict[Instrument, str], zone: ZoneInfo
 ) -> Deal:
-    signed = amounts.needed(row.text("Quantity"), "Quantity")
-    if not signed:
-        raise Refused("Quantity", row.text("Quantity"), "a quantity other than 0 is needed")
+    signed = amounts.not_zero(row.text("Quantity"), "Quantity")
     side: Side = "buy" if signed > 0 else "sell"
     if SIDES.get(kind, side) != side:
         raise Refused("Quantity", row.text("Quantity"), f"it contradicts {row.text(TYPE)}")
@@ -173,9 +160,9 @@ def deal_of(
 
 
 def terms_of(row: Row) -> Contract | None:
-    described = ENDED.fullmatch(row.text("Description"))
-    what = described["what"] if described else row.text("Description")
-    return contract(row.text("Symbol")) or contract_in_words(what)
+    ended = ENDED.fullmatch(row.text("Description"))
+    what = ended["what"] if ended else row.text("Description")
+    return contract(row.text("Symbol")) or described(what)
 
 
 def gross_of(row: Row) -> tuple[Decimal | None, bool]:
@@ -189,7 +176,7 @@ def instrument_of(row: Row, terms: Contract | None, points: Decimal, *, same: bo
     symbol = row.text("Symbol")
     said = amounts.amount(row.text("Multiplier"), "Multiplier")
     if terms is not None:
-        return option(terms, "Symbol", unit=stated_multiplier("option", said, "Multiplier"))
+        return option(terms, "Symbol", unit=said)
     gross, notional = gross_of(row)
     if not notional and said in (None, 1):
         return Instrument("equity", ticker(symbol, "Symbol"))
@@ -198,9 +185,7 @@ def instrument_of(row: Row, terms: Contract | None, points: Decimal, *, same: bo
     if said is None:
         reason = "a future's multiplier is needed; an activity statement or Flex report has it"
         raise Refused("Multiplier", "", reason)
-    root = ticker(future_root(symbol), "Symbol")
-    kept = stated_multiplier("future", said, "Multiplier")
-    return Instrument("future", root, multiplier=kept, symbol=symbol)
+    return future(symbol, "Symbol", said)
 
 
 def settled(
@@ -218,18 +203,19 @@ def settled(
     costs = (amounts.amount(row.text(name), name) for name in ("Commission", "Transaction Fees"))
     with localcontext(prec=PRECISION):
         fee = -sum((one for one in costs if one is not None), Decimal(0)) + 0
-        expected = proceeds(side, quantity, price, instrument.unit)
+        expected = cash_moved(side, worth(instrument, quantity, price))
         if not expected:  # What ends at 0 has its costs as gross, if it has any.
             gross = Decimal(0) if gross is None or gross == -fee else gross
         if gross is None:
             raise Refused("Gross Amount", row.text("Gross Amount"), "a number is needed")
         if currency == base:
-            require_balance("Gross Amount", gross, expected)
+            require_balance("Gross Amount", row.text("Gross Amount"), gross, expected)
             return fee, None if instrument.kind == "future" else gross - fee
         rate = amounts.amount(row.text("Exchange Rate"), "Exchange Rate")
         if rate and expected:
             within = max(CENT, abs(expected * rate) * RATE_ERROR)
-            require_balance("Gross Amount", gross, expected * rate, within=within)
+            text = row.text("Gross Amount")
+            require_balance("Gross Amount", text, gross, expected * rate, within=within)
         if expected:
             rate = gross / expected
         if (expected or fee) and (not rate or rate < 0):

@@ -28,28 +28,30 @@ public tests.
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from store.errors import Invalid
 from store.importers import ibkr
-from store.importers.flex_rows import flex_rows, is_flex
 from store.importers.format import Format
 from store.importers.ibkr import Deal, Reading
+from store.importers.ibkr.flex_rows import flex_rows, is_flex
 from store.importers.imported import Options
-from store.pnl import PRECISION
-from store.records import OptionType, Side
+from store.records import Side
 from store.statements import amounts
-from store.statements.balancing import (
-    proceeds,
-    require_balance,
-    stated_multiplier,
-)
-from store.statements.contracts import Contract, contract
+from store.statements.balancing import cash_moved, require_balance, worth
+from store.statements.cash import cash_kind
+from store.statements.contracts import OPTION_TYPES, Contract, contract
 from store.statements.execution import CashRow, Execution, Instrument, Statement
+from store.statements.instruments import (
+    future,
+    kept_multiplier,
+    option,
+    option_on_future,
+    ticker,
+)
 from store.statements.refusing import Refused, printable
 from store.statements.source import Row, Source
-from store.statements.symbols import future_root, option, ticker
 
 NAME = "ibkr_flex"
 ACCOUNT = ("accountId", "ClientAccountID")
@@ -66,7 +68,6 @@ MOMENT = re.compile(
     r"(?P<day>[0-9]{4}-?[0-9]{2}-?[0-9]{2})"
     r"(?:[;, T]+(?P<time>[0-9]{2}:?[0-9]{2}:?[0-9]{2})(?P<eastern> ?E[SD]T)?)?"
 )
-OPTION_TYPES: dict[str, OptionType] = {"C": "call", "CALL": "call", "P": "put", "PUT": "put"}
 DIFFERENCES_SHOWN = 5
 
 
@@ -76,7 +77,7 @@ def parse(source: Source, options: Options) -> Statement:
     Raises:
         Invalid: it is no report, or has orders without their executions.
     """
-    reading = Reading(source.path.name)
+    reading = Reading(source)
     zone = ibkr.zone_of(options, reading)
     cancels: list[Deal] = []
     positions: dict[tuple[str, Instrument], Decimal] = {}
@@ -89,7 +90,7 @@ def parse(source: Source, options: Options) -> Statement:
             elif section == "order":
                 orders += 1
             elif section == "cash":
-                reading.cash.extend(cash_of(row))
+                reading.money.extend(cash_of(row))
             elif section == "position":
                 positions.update(position_of(row))
             else:
@@ -105,7 +106,7 @@ def parse(source: Source, options: Options) -> Statement:
     ibkr.cancel(reading, cancels)
     drop_repeated(reading)
     compare(reading, positions)
-    return ibkr.statement(source, NAME, reading, options)
+    return ibkr.statement(reading, NAME, options, newest_first=False)
 
 
 def add_deal(row: Row, zone: ZoneInfo, deals: list[Deal], reading: Reading) -> int:
@@ -165,9 +166,7 @@ def dealt(row: Row, *, cancels: bool) -> tuple[Side, Decimal]:
     """Bought or sold, and how much. A cancellation has the side of what it undoes and the
     opposite sign."""
     said = row.text(*SIDE)
-    signed = amounts.needed(row.text("quantity"), "quantity")
-    if not signed:
-        raise Refused("quantity", row.text("quantity"), "a quantity other than 0 is needed")
+    signed = amounts.not_zero(row.text("quantity"), "quantity")
     words: dict[str, Side] = {"BUY": "buy", "SELL": "sell"}
     by_sign: Side = "buy" if (signed > 0) != cancels else "sell"
     side = words.get(said.removesuffix("(Ca.)").strip().upper(), by_sign if not said else None)
@@ -183,27 +182,22 @@ def instrument_of(row: Row) -> Instrument:
     if kind is None:
         raise Refused("assetCategory", row.text(*CATEGORY), "foreign exchange is no position")
     symbol = row.text("symbol")
-    said = stated_multiplier(
-        kind, amounts.amount(row.text("multiplier"), "multiplier"), "multiplier"
-    )
-    if kind == "equity" and said is not None:
+    below = row.text("underlyingSymbol")
+    said = amounts.amount(row.text("multiplier"), "multiplier")
+    if kind == "equity" and kept_multiplier(kind, said, "multiplier") is not None:
         raise Refused("multiplier", row.text("multiplier"), "shares have a multiplier of 1")
     if kind == "equity":
         return Instrument(kind, ticker(symbol, "symbol"))
     if kind == "crypto":
         return Instrument(kind, ticker(symbol.split(".")[0], "symbol"), symbol=symbol)
-    if kind == "future" and said is None:
+    if said is None and (kind == "future" or row.text(*CATEGORY).upper() in ibkr.FUTURES_OPTIONS):
         raise Refused("multiplier", "", "the query's Trades section needs Multiplier")
-    if kind == "future":
-        root = future_root(row.text("underlyingSymbol") or symbol)
-        return Instrument(kind, ticker(root, "symbol"), multiplier=said, symbol=symbol)
+    if kind == "future" and said is not None:
+        return future(symbol, "symbol", said, below=below)
     terms = terms_of(row, symbol)
-    below = row.text("underlyingSymbol")
-    if row.text(*CATEGORY).upper() not in ibkr.FUTURES_OPTIONS:
-        return option(terms, "symbol", below=below, unit=said)
-    if not row.text("multiplier"):
-        raise Refused("multiplier", "", "the query's Trades section needs Multiplier")
-    return ibkr.option_on_future(terms, "symbol", below or terms.root, said)
+    if row.text(*CATEGORY).upper() in ibkr.FUTURES_OPTIONS:
+        return option_on_future(terms, "symbol", below=below or terms.root, unit=said)
+    return option(terms, "symbol", below=below, unit=said)
 
 
 def terms_of(row: Row, symbol: str) -> Contract:
@@ -237,7 +231,9 @@ def moment_of(row: Row, zone: ZoneInfo, *, ending: bool) -> tuple[datetime, bool
     shown = amounts.clock(
         f"{on:%Y%m%d};{found['time'].replace(':', '')}", "dateTime", "%Y%m%d;%H%M%S"
     )
-    return amounts.moment(shown, ibkr.ZONE if found["eastern"] else zone, "dateTime", text), False
+    return amounts.moment(
+        shown, amounts.MARKET if found["eastern"] else zone, "dateTime", text
+    ), False
 
 
 def currency_of(row: Row) -> str:
@@ -261,9 +257,8 @@ def checked_cash(
     cash = amounts.amount(row.text("netCash"), "netCash")
     if cash is None or instrument.kind == "future":
         return None
-    with localcontext(prec=PRECISION):
-        expected = proceeds(side, quantity, price, instrument.unit) - fee
-    require_balance("netCash", cash, expected)
+    expected = cash_moved(side, worth(instrument, quantity, price), fee)
+    require_balance("netCash", row.text("netCash"), cash, expected)
     return cash
 
 
@@ -271,7 +266,7 @@ def cash_of(row: Row) -> Iterator[tuple[str, CashRow]]:
     """What a cash transaction moved; sums of several are left out."""
     amount = amounts.needed(row.text("amount"), "amount")
     if row.text("levelOfDetail").upper() not in ("SUMMARY", "BASE_SUMMARY"):
-        kind = ibkr.cash_kind(row.text("type"), amount)
+        kind = cash_kind(row.text("type"), amount)
         yield ibkr.currency(row.text(*CURRENCY), "currency"), CashRow(row.number, kind, amount)
 
 

@@ -1,4 +1,4 @@
-"""Any broker's table, read by a mapping of its columns (`store/importers/mapping.py`).
+"""Any broker's table, read by a mapping of its columns (`store/importers/mapped/mapping.py`).
 
 Each row is an execution, or an entry and an exit that become two, the exit with the fees. A
 quantity may be signed: where no column says the side, its sign does. What the file says of its
@@ -14,31 +14,31 @@ from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
 from store.errors import Invalid
-from store.importers.imported import Options, plain
-from store.importers.mapping import ColumnMapping, found
+from store.importers.imported import Options
+from store.importers.mapped.mapping import ColumnMapping, found, name_of
 from store.importers.values import zone_named
 from store.pnl import PRECISION
-from store.records import FillKind, OptionType, Side
+from store.records import FillKind, Side
 from store.settings import load_settings
-from store.statements.amounts import amount, clock, day, moment, of_day
-from store.statements.contracts import Contract, contract, underlying
-from store.statements.descriptions import described
-from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
-from store.statements.futures import future_root
-from store.statements.gathering import (
-    LESS_THAN_A_CENT,
-    Gathered,
-    cash_moved,
-    require_cash,
-    value,
+from store.statements.amounts import MARKET, amount, clock, day, moment, of_day
+from store.statements.balancing import (
+    Deal,
+    by_cash,
+    by_stated_fee,
+    most_fees,
+    require_balance,
+    worth,
 )
+from store.statements.contracts import OPTION_TYPES, Contract, contract, described
+from store.statements.ends import require_settlement
+from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
+from store.statements.instruments import future, future_root, option, ticker
+from store.statements.reading import Reading
 from store.statements.refusing import Refused, printable
-from store.statements.source import Row, Source, Table
+from store.statements.source import LONGEST_HEAD, Row, Source, Table
 
 NAME = "mapped"
 FOLDER = "mappings"
-MARKET = ZoneInfo("America/New_York")
-TYPES: dict[str, OptionType] = {"call": "call", "c": "call", "put": "put", "p": "put"}
 
 
 def parse(source: Source, options: Options) -> Statement:
@@ -47,15 +47,18 @@ def parse(source: Source, options: Options) -> Statement:
     """
     mapping = found(options.mapping or "", load_settings().data_folder() / FOLDER)
     reader = Reader(mapping, zone_named(options.zone or mapping.zone), options.multiplier)
-    gathered = Gathered(source)
+    gathered = Reading(source)
     for row in table_of(source, mapping).rows:
         with gathered.row(row.number):
             reader.read(row, gathered)
-    assumed = () if mapping.columns.fees or mapping.columns.amount else (
-        "the mapping names no fees; none are recorded",
-    )  # fmt: skip
-    currency = options.currency or mapping.currency
-    return gathered.statement(NAME, mapping.broker, currency=currency, assumed=assumed)
+    if not (mapping.columns.fees or mapping.columns.amount):
+        gathered.assumed.append("the mapping names no fees; none are recorded")
+    return gathered.statement(
+        f"{NAME}:{name_of(options.mapping or '')}",
+        mapping.broker,
+        newest_first=False,
+        currency=options.currency or mapping.currency,
+    )
 
 
 def table_of(source: Source, mapping: ColumnMapping) -> Table:
@@ -63,7 +66,7 @@ def table_of(source: Source, mapping: ColumnMapping) -> Table:
     if source.json is not None or source.head.startswith("<"):
         raise Invalid(f"{source.path.name} is no table; a mapping reads CSV.")
     wanted = [getattr(mapping.columns, one) for one in mapping.needed()]
-    for _, fields in source.records[:60]:
+    for _, fields in source.records[:LONGEST_HEAD]:
         have = {field.strip().casefold(): field.strip() for field in fields}
         marks = [next((one for one in names if one.casefold() in have), None) for names in wanted]
         table = source.table(*(mark for mark in marks if mark)) if all(marks) else None
@@ -81,7 +84,7 @@ class Reader:
     zone: ZoneInfo | None
     multiplier: Decimal | None
 
-    def read(self, row: Row, gathered: Gathered) -> None:
+    def read(self, row: Row, gathered: Reading) -> None:
         words, columns = self.mapping.words, self.mapping.columns
         side = row.text(*columns.side)
         state = row.text(*columns.status)
@@ -121,17 +124,14 @@ class Reader:
     def execution(self, row: Row) -> Execution:
         instrument = self.instrument(row)
         end = self.mapping.words.ends.get(self.text(row, "side").casefold(), "trade")
+        require_settlement(end, instrument, self.column("side"))
         side, quantity = self.dealt(row, end)
         price = Decimal(0) if end not in ("trade", "settled") else self.needed(row, "price")
         at, dated = self.at(row, "at", end)
         fee, cash = self.fees(row), self.number(row, "amount")
         if side is not None and cash is not None and end == "trade":
-            worth = value(instrument, quantity, price)
-            if not self.mapping.columns.fees:
-                with localcontext(prec=PRECISION):
-                    fee = cash_moved(side, worth, Decimal(0)) - cash
-                self.require_fee(row, fee, worth)
-            require_cash(self.column("amount"), self.text(row, "amount"), cash, side, worth, fee)
+            units = quantity * instrument.unit
+            price, fee = self.reconciled(side, units, price, fee, cash)
         return Execution(
             row=row.number,
             instrument=instrument,
@@ -149,6 +149,15 @@ class Reader:
             dated=dated,
             partial=self.mapping.partial,
         )
+
+    def reconciled(
+        self, side: Side, units: Decimal, shown: Decimal, fee: Decimal, cash: Decimal
+    ) -> Deal:
+        """Price and fee as the amount says them; without columns of fees it says those too."""
+        column = self.column("amount")
+        if self.mapping.columns.fees:
+            return by_stated_fee(side, units, shown, fee, cash, column)
+        return by_cash(side, units, shown, fee, most_fees(units * shown), cash, column)
 
     def both(self, row: Row) -> list[Execution]:
         """The entry and the exit of a row, once its profit is what they come to."""
@@ -192,20 +201,9 @@ class Reader:
         if profit is None:
             return
         with localcontext(prec=PRECISION):
-            expected = value(instrument, quantity, moved if side == "buy" else -moved)
+            expected = worth(instrument, quantity, moved if side == "buy" else -moved)
             expected -= fee if self.mapping.profit == "net" else 0
-            difference = profit - expected
-        if abs(difference) >= LESS_THAN_A_CENT:
-            reason = f"prices, quantity and fees come to {plain(expected)}, {plain(difference)} off"
-            raise Refused(self.column("profit"), self.text(row, "profit"), reason)
-
-    def require_fee(self, row: Row, fee: Decimal, worth: Decimal) -> None:
-        """What an amount is beyond the price is a fee only if it could be one."""
-        with localcontext(prec=PRECISION):
-            if -LESS_THAN_A_CENT < fee <= abs(worth) / 10 + 25:
-                return
-        reason = f"quantity and price come to {plain(worth)}, which leaves {plain(fee)} as fees"
-        raise Refused(self.column("amount"), self.text(row, "amount"), reason)
+        require_balance(self.column("profit"), self.text(row, "profit"), profit, expected)
 
     def fees(self, row: Row) -> Decimal:
         """The sum of the columns of fees, positive when they cost."""
@@ -262,32 +260,27 @@ class Reader:
         symbol = self.text(row, "symbol")
         for prefix in self.mapping.prefixes:
             symbol = symbol.removeprefix(prefix)
-        if option := self.option(row, symbol):
-            return Instrument(
-                "option",
-                underlying(option.root),
-                option_type=option.option_type,
-                strike=option.strike,
-                expiry=option.expiry,
-                multiplier=self.number(row, "multiplier"),
-            )
+        if terms := self.terms(row, symbol):
+            return option(terms, self.column("symbol"), unit=self.number(row, "multiplier"))
         if not symbol:
             raise Refused(self.column("symbol"), "", "a symbol is needed")
         if self.mapping.instrument == "future":
             return self.future(row, symbol)
         named = symbol if self.mapping.instrument == "crypto" else None
-        return Instrument(self.mapping.instrument, symbol.upper(), symbol=named)
+        name = ticker(symbol, self.column("symbol"))
+        return Instrument(self.mapping.instrument, name, symbol=named)
 
-    def option(self, row: Row, symbol: str) -> Contract | None:
+    def terms(self, row: Row, symbol: str) -> Contract | None:
         """The option of a row: by its symbol, its columns or its description."""
         if (known := contract(symbol) or described(self.text(row, "description"))) is not None:
             return known
-        kind, strike = self.text(row, "option_type"), self.number(row, "strike")
-        if kind.casefold() not in TYPES or strike is None:
+        kind = OPTION_TYPES.get(self.text(row, "option_type").upper())
+        strike = self.number(row, "strike")
+        if kind is None or strike is None:
             return None
         formats = self.mapping.days or ("%Y-%m-%d", "%m/%d/%Y", "%m/%d/%y")
         expiry = day(self.text(row, "expiry"), self.column("expiry"), *formats)
-        return Contract(symbol.upper(), expiry, TYPES[kind.casefold()], strike)
+        return Contract(symbol.upper(), expiry, kind, strike)
 
     def future(self, row: Row, symbol: str) -> Instrument:
         root = future_root(symbol)
@@ -297,4 +290,4 @@ class Reader:
         if size is None:
             reason = "no multiplier is known; put it under [multipliers] or say --multiplier"
             raise Refused(self.column("symbol"), symbol, reason)
-        return Instrument("future", root or symbol.upper(), multiplier=size, symbol=symbol)
+        return future(symbol, self.column("symbol"), size)

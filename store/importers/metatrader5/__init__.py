@@ -8,7 +8,7 @@ hidden cell that no column stands over.
 Positions are read, one trade each: Time, Position, Symbol, Type (buy, sell), Volume, Price,
 S / L, T / P, Time, Price, Commission, Swap, Profit. Open positions are counted as ignored, for
 they will be in a later report once closed, and so are deposits. A report without positions
-(a test of a strategy, a table of deals alone) has its deals read: `metatrader5_deals`.
+(a test of a strategy, a table of deals alone) has its deals read: `metatrader5.deals`.
 
 - Volume is in lots, and the size of a lot is not in the file. It follows from Profit, which
   is in the account's currency before commission and swap: the currency per point of each
@@ -31,11 +31,11 @@ from zoneinfo import ZoneInfo
 
 from store.accounts import AccountEntry
 from store.errors import Invalid
-from store.importers.closed import CENT, Closed, contract_size, drafted, filed
+from store.importers.closed import Closed, contract_size, drafted, filed
 from store.importers.format import Format, account_of
 from store.importers.imported import Draft, ImportFile, Options
-from store.importers.metatrader5_deals import DEALS, deals
-from store.importers.metatrader5_report import (
+from store.importers.metatrader5.deals import DEALS, deals
+from store.importers.metatrader5.report import (
     SIGNS,
     TESTER,
     Line,
@@ -50,10 +50,11 @@ from store.importers.metatrader5_report import (
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import ExitReason
+from store.statements.balancing import CENT
 from store.statements.execution import Instrument, Statement
-from store.statements.gathering import Gathered
+from store.statements.reading import Reading
 from store.statements.refusing import Refused
-from store.statements.source import Source
+from store.statements.source import LONGEST_HEAD, Source
 
 NAME, BROKER = "metatrader5", "MetaTrader 5"
 POSITIONS = (
@@ -87,7 +88,8 @@ def fits(source: Source) -> bool:
     if source.head.startswith("<"):
         return any(title in source.text[:4096] for title in ("Trade History Report", TESTER))
     return any(
-        starts(fields, POSITIONS) or starts(fields, DEALS) for _, fields in source.records[:60]
+        starts(fields, POSITIONS) or starts(fields, DEALS)
+        for _, fields in source.records[:LONGEST_HEAD]
     )
 
 
@@ -111,9 +113,13 @@ def parse(source: Source, options: Options) -> ImportFile | Statement:
         )
     assumed = f"times are of the server's clock in {zone.key}"
     if not any(starts(line.cells, POSITIONS) for line in lines):
-        found = deals(lines, said, Gathered(source), zone, options.multiplier)
+        found = deals(lines, said, Reading(source, assumed=[assumed]), zone, options.multiplier)
         return found.statement(
-            NAME, BROKER, currency=said.currency or options.currency, mode=mode, assumed=(assumed,)
+            NAME,
+            BROKER,
+            newest_first=False,
+            currency=said.currency or options.currency,
+            mode=mode,
         )
     account = account_of(
         name=options.account or " ".join(filter(None, (BROKER, said.number))),
@@ -122,13 +128,13 @@ def parse(source: Source, options: Options) -> ImportFile | Statement:
         currency=said.currency or options.currency,
         zone=options.zone,
     )
-    return closed_positions(lines, account, Gathered(source), zone, options, assumed)
+    return closed_positions(lines, account, Reading(source), zone, options, assumed)
 
 
 def closed_positions(
     lines: Sequence[Line],
     account: AccountEntry,
-    found: Gathered,
+    found: Reading,
     zone: ZoneInfo,
     options: Options,
     *assumed: str,

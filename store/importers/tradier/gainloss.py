@@ -20,17 +20,18 @@ from decimal import Decimal, localcontext
 
 from store.columns import PRICE_DIGITS, rounded
 from store.errors import Invalid
-from store.importers.closed import CENT, Closed, drafted, filed
+from store.importers.closed import Closed, drafted, filed
 from store.importers.format import Format, account_of
 from store.importers.imported import Draft, ImportFile, Options
-from store.importers.tradier import DAYS, MARKET
+from store.importers.tradier import DAYS
 from store.pnl import PRECISION
 from store.records import FillKind
-from store.statements.amounts import day, needed, of_day
+from store.statements.amounts import MARKET, day, needed, of_day
+from store.statements.balancing import require_balance
 from store.statements.execution import Instrument
-from store.statements.gathering import Gathered
-from store.statements.instruments import instrument_of
+from store.statements.instruments import shares_or_option
 from store.statements.jsonrows import Record, listed, numbered
+from store.statements.reading import Reading
 from store.statements.refusing import Refused
 from store.statements.source import Source
 
@@ -60,7 +61,7 @@ def parse(source: Source, options: Options) -> ImportFile:
         currency=options.currency or "USD",
         zone=options.zone,
     )
-    found = Gathered(source)
+    found = Reading(source)
     drafts: list[Draft] = []
     for position in numbered(listed(source.json, "gainloss", "closed_position") or []):
         with found.row(position.number):
@@ -72,16 +73,14 @@ def parse(source: Source, options: Options) -> ImportFile:
 
 
 def closed(position: Record) -> Closed:
-    instrument = instrument_of(position.text("symbol"), "symbol")
+    instrument = shares_or_option(position.text("symbol"), "symbol")
     signed, cost, proceeds, gain = (
         needed(position.text(name), name) for name in ("quantity", "cost", "proceeds", "gain_loss")
     )
     if signed == 0 or cost < 0 or proceeds < 0:
         raise Refused("quantity", position.text("quantity"), "a position of some size is needed")
     with localcontext(prec=PRECISION):
-        if abs(proceeds - cost - gain) >= CENT:
-            reason = f"proceeds less cost is {proceeds - cost:f}"
-            raise Refused("gain_loss", position.text("gain_loss"), reason)
+        require_balance("gain_loss", position.text("gain_loss"), gain, proceeds - cost)
         size = abs(signed) * instrument.unit
         paid, received = (rounded(money / size, PRICE_DIGITS) for money in (cost, proceeds))
     opened, ended = (

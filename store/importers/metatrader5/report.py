@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from store.records import Mode
 from store.statements.amounts import amount, clock, moment
-from store.statements.gathering import Gathered
+from store.statements.reading import Reading
 from store.statements.refusing import Refused
-from store.statements.source import Source
+from store.statements.source import LONGEST_HEAD, Source
 
 SECTIONS = {"Positions", "Orders", "Deals", "Open Positions", "Working Orders", "Results"}
 SIGNS = {"buy": 1, "sell": -1}
@@ -83,7 +83,7 @@ def account_of_report(lines: Sequence[Line]) -> Account:
     """The account of the title; a test of a strategy has a currency, and is on paper."""
     currency = None
     tested = False
-    for line in lines[:60]:
+    for line in lines[:LONGEST_HEAD]:
         for cell in line.cells:
             if said := ACCOUNT.search(cell):
                 words = [word.strip() for word in said["rest"].split(",")]
@@ -96,7 +96,7 @@ def account_of_report(lines: Sequence[Line]) -> Account:
 
 
 def section(
-    lines: Sequence[Line], title: str, columns: Sequence[str], found: Gathered
+    lines: Sequence[Line], title: str, columns: Sequence[str], found: Reading
 ) -> Iterator[Line]:
     """The rows under `columns`; what other sections have and nobody reads is counted."""
     current: str | None = None

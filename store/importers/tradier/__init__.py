@@ -7,8 +7,9 @@ name what it was:
 - `trade`: `symbol` (OCC for options), `quantity` (negative when sold), `price`, `commission`,
   `description`, `trade_type`. The commission leaves out the fees of exchanges and regulators,
   which are in the amount only: the fee is what the amount is beyond quantity x price. Where
-  that is less than the commission, or beyond a tenth of the deal and 25, the row is refused:
-  something else than a fee is in it, such as a contract of other than 100 shares.
+  that is less than the commission, by more than the price can be rounded, or beyond a tenth of
+  the deal and 25, the row is refused: something else than a fee is in it, such as a contract of
+  other than 100 shares.
 - `option`: an expiry, an assignment or an exercise, `quantity` being the change of the
   position. The documented event names no option; those that do not, by a symbol or a
   description such as `CALL GE 06/22/18 14`, are refused.
@@ -20,24 +21,26 @@ US dollars. The account's number is not inside. Sources: Tradier's documented re
 responses quoted in public clients.
 """
 
-from decimal import Decimal, localcontext
+from collections.abc import Iterator
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from store.importers.format import Format
 from store.importers.imported import Options
-from store.pnl import PRECISION
+from store.importers.values import zone_named
 from store.records import FillKind, Side
-from store.statements.amounts import amount, day, needed, of_day
-from store.statements.descriptions import described
-from store.statements.execution import CashRow, Execution, Instrument, Statement
-from store.statements.gathering import Gathered, cash_moved, value
-from store.statements.instruments import instrument_of, option_of
+from store.statements.amounts import MARKET, amount, day, ended, needed, not_zero, of_day
+from store.statements.balancing import by_cash, most_fees
+from store.statements.contracts import described
+from store.statements.ends import end
+from store.statements.execution import CashRow, Execution, Statement
+from store.statements.instruments import option, shares_or_option
 from store.statements.jsonrows import Record, listed, numbered
-from store.statements.refusing import Refused
+from store.statements.reading import Outcome, Reading
+from store.statements.refusing import MAY_CHANGE, Refused
 from store.statements.source import Source
 
 NAME = "tradier"
-MARKET = ZoneInfo("America/New_York")
 DAYS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d")
 CASH = {
     "dividend": "dividend", "interest": "interest", "fee": "fee", "tax": "tax", "ach": "transfer",
@@ -48,8 +51,6 @@ ENDS: dict[str, FillKind] = {
     "OPTEXP": "expired", "EXPIRATION": "expired", "ASSIGNMENT": "assigned", "OPTASN": "assigned",
     "EXERCISE": "exercised", "OPTEXE": "exercised",
 }  # fmt: skip
-LARGEST_FEE = Decimal(25)
-ROUNDED_PRICE = Decimal("0.005")
 
 
 def fits(source: Source) -> bool:
@@ -57,78 +58,51 @@ def fits(source: Source) -> bool:
 
 
 def parse(source: Source, options: Options) -> Statement:
-    found = Gathered(source)
-    for event in numbered(listed(source.json, "history", "event") or []):
-        with found.row(event.number):
-            read(event, found)
-    return found.statement(
-        NAME,
-        "Tradier",
-        newest_first=True,
-        currency="USD",
-        assumed=("fees are what the amounts are beyond prices",),
-    )
+    zone = zone_named(options.zone) or MARKET
+    reading = Reading(source, assumed=["fees are what the amounts are beyond prices"])
+    events = numbered(listed(source.json, "history", "event") or [])
+    reading.rows(events, lambda event: read(event, zone))
+    return reading.statement(NAME, "Tradier", currency="USD", zone=zone.key)
 
 
-def read(event: Record, found: Gathered) -> None:
+def read(event: Record, zone: ZoneInfo) -> Iterator[Outcome]:
     kind = event.text("type").lower()
     if kind == "trade":
-        found.executions.append(trade(event))
+        yield trade(event, zone)
     elif kind == "option":
-        found.executions.append(ending(event))
+        yield end_of(event, zone)
     elif kind not in CASH:
-        reason = "it may change a position; record the trades it touches by hand"
-        raise Refused("type", event.text("type"), reason)
+        raise Refused("type", event.text("type"), MAY_CHANGE)
     elif moved := amount(event.text("amount"), "amount"):
-        found.cash.append(CashRow(event.number, CASH[kind], moved))
+        yield CashRow(event.number, CASH[kind], moved)
     else:
-        found.ignored[f"{kind} without cash"] += 1
+        yield f"{kind} without cash"
 
 
-def trade(event: Record) -> Execution:
-    instrument = instrument_of(event.text("trade", "symbol"), "symbol")
-    signed = needed(event.text("trade", "quantity"), "quantity")
-    if signed == 0:
-        raise Refused("quantity", event.text("trade", "quantity"), "a quantity is needed")
+def trade(event: Record, zone: ZoneInfo) -> Execution:
+    instrument = shares_or_option(event.text("trade", "symbol"), "symbol")
+    signed = not_zero(event.text("trade", "quantity"), "quantity")
     side: Side = "buy" if signed > 0 else "sell"
-    price = needed(event.text("trade", "price"), "price")
+    shown = needed(event.text("trade", "price"), "price")
     moved = needed(event.text("amount"), "amount")
+    commission = amount(event.text("trade", "commission"), "commission") or Decimal(0)
+    units = abs(signed) * instrument.unit
+    most = commission + most_fees(units * shown)
+    deal = by_cash(side, units, shown, commission, most, moved, "amount")
     return Execution(
         row=event.number,
         instrument=instrument,
         side=side,
         quantity=abs(signed),
-        price=price,
-        at=of_day(day(event.text("date"), "date", *DAYS), MARKET),
-        fee=fee_of(event, instrument, side, abs(signed), price, moved),
+        price=deal.price,
+        at=of_day(day(event.text("date"), "date", *DAYS), zone),
+        fee=deal.fee,
         cash=moved,
         dated=True,
     )
 
 
-def fee_of(
-    event: Record,
-    instrument: Instrument,
-    side: Side,
-    quantity: Decimal,
-    price: Decimal,
-    moved: Decimal,
-) -> Decimal:
-    """What the amount is beyond the price; prices are shown with two digits, so an average may
-    put it half a cent a share or point below the commission."""
-    worth = value(instrument, quantity, price)
-    with localcontext(prec=PRECISION):
-        fee = cash_moved(side, worth, Decimal(0)) - moved
-        commission = amount(event.text("trade", "commission"), "commission") or Decimal(0)
-        least = commission - max(value(instrument, quantity, ROUNDED_PRICE), Decimal("0.01"))
-        most = commission + worth / 10 + LARGEST_FEE
-    if not least <= fee <= most:
-        reason = f"quantity and price come to {worth:f}, which leaves {fee:f} as fees"
-        raise Refused("amount", event.text("amount"), reason)
-    return fee
-
-
-def ending(event: Record) -> Execution:
+def end_of(event: Record, zone: ZoneInfo) -> Execution:
     said = event.text("option", "option_type").upper()
     if said not in ENDS:
         raise Refused("option_type", said, f"one of {', '.join(ENDS)} is known")
@@ -137,18 +111,22 @@ def ending(event: Record) -> Execution:
     if not symbol and named is None:
         reason = "the event names no option; end it by hand, or import the gain/loss instead"
         raise Refused("symbol", "", reason)
-    instrument = instrument_of(symbol, "symbol") if symbol or named is None else option_of(named)
-    if instrument.kind != "option":
-        raise Refused("symbol", symbol, "an option's OCC symbol is needed")
-    signed = needed(event.text("option", "quantity"), "quantity")
+    if symbol or named is None:
+        instrument = shares_or_option(symbol, "symbol")
+    else:
+        instrument = option(named, "description")
+    signed = not_zero(event.text("option", "quantity"), "quantity")
+    cash = amount(event.text("amount"), "amount") or Decimal(0)
+    ending = end(ENDS[said], instrument, abs(signed), cash, "amount")
     return Execution(
         row=event.number,
         instrument=instrument,
         side="buy" if signed > 0 else "sell",
         quantity=abs(signed),
-        price=Decimal(0),
-        at=of_day(day(event.text("date"), "date", *DAYS), MARKET, ending=True),
-        kind=ENDS[said],
+        price=ending.price,
+        at=ended(day(event.text("date"), "date", *DAYS), instrument.expiry, zone),
+        kind=ending.kind,
+        cash=cash,
         dated=True,
     )
 

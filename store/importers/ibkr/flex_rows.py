@@ -12,7 +12,7 @@ from typing import Literal
 from xml.parsers import expat
 
 from store.errors import Invalid
-from store.statements.source import Row, Source
+from store.statements.source import Row, Source, places_of
 
 Section = Literal["trade", "order", "cash", "corporate", "position", "transfer"]
 ELEMENTS: dict[str, Section] = {
@@ -98,9 +98,7 @@ def lines(source: Source) -> Iterator[tuple[Section, Row]]:
             section = None
         elif is_header(first, names := names_of(fields)):
             section = section_of(names)
-            places = {}
-            for place, name in enumerate(fields):
-                places.setdefault(name.strip().casefold(), place)
+            places = places_of(fields)
         elif section is not None and (row := Row(number, fields, places)):
             yield section, row
 

@@ -17,8 +17,8 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
-from store.importers.closed import CENT, contract_size
-from store.importers.metatrader5_report import (
+from store.importers.closed import contract_size
+from store.importers.metatrader5.report import (
     SIGNS,
     Account,
     Line,
@@ -29,8 +29,9 @@ from store.importers.metatrader5_report import (
     starts,
 )
 from store.pnl import PRECISION
+from store.statements.balancing import CENT
 from store.statements.execution import CashRow, Effect, Execution, Instrument
-from store.statements.gathering import Gathered
+from store.statements.reading import Reading
 from store.statements.refusing import Refused
 
 DEALS = ("Time", "Deal", "Symbol", "Type", "Direction", "Volume", "Price")
@@ -60,8 +61,8 @@ class Deal:
 
 
 def deals(
-    lines: Sequence[Line], account: Account, found: Gathered, zone: ZoneInfo, said: Decimal | None
-) -> Gathered:
+    lines: Sequence[Line], account: Account, found: Reading, zone: ZoneInfo, said: Decimal | None
+) -> Reading:
     """The executions and the cash of a report's deals; `said` is the user's multiplier."""
     header = next((line.cells for line in lines if starts(line.cells, DEALS)), DEALS)
     by_symbol: dict[str, list[Deal]] = defaultdict(list)

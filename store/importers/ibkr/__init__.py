@@ -15,14 +15,14 @@ from store.importers.imported import Options
 from store.importers.values import zone_named
 from store.records import FillKind, Mode, Side
 from store.records import Instrument as InstrumentKind
-from store.statements.contracts import Contract
+from store.statements import reading
+from store.statements.amounts import MARKET
+from store.statements.ends import require_settlement
 from store.statements.execution import CashRow, Effect, Execution, Instrument, Statement
-from store.statements.refusing import Refused, Rejection
-from store.statements.source import Row, Source
-from store.statements.symbols import future_root, require_settlement, ticker
+from store.statements.refusing import Refused
+from store.statements.source import Row, Source, places_of
 
 BROKER = "Interactive Brokers"
-ZONE = ZoneInfo("America/New_York")
 CLOCK = "Its times are taken as New York's, as IBKR writes them unless an account says otherwise."
 CATEGORIES: dict[str, InstrumentKind] = {
     "STK": "equity", "STOCKS": "equity", "FUND": "equity", "MUTUAL FUNDS": "equity",
@@ -37,11 +37,6 @@ ENDINGS: dict[str, FillKind] = {
     "Ep": "expired", "A": "assigned", "Ex": "exercised", "AEx": "exercised", "MEx": "exercised",
 }  # fmt: skip
 EITHER = "GEA"
-CASH_KINDS = {
-    "dividend": "dividend", "in lieu": "dividend", "interest": "interest", "tax": "tax",
-    "withholding": "tax", "deposit": "deposit", "withdrawal": "withdrawal",
-    "transfer": "transfer", "commission": "fee", "fee": "fee",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +48,11 @@ class Deal:
 
 
 @dataclass
-class Reading:
-    """What has been found in a file so far. Money that moved goes by its currency."""
+class Reading(reading.Reading):
+    """What has been found in a file so far, deals and money by their currency."""
 
-    file: str
     deals: list[Deal] = field(default_factory=list)
-    cash: list[tuple[str, CashRow]] = field(default_factory=list)
-    rejected: list[Rejection] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
-    assumed: list[str] = field(default_factory=list)
-
-    def reject(self, row: int, error: Refused) -> None:
-        self.rejected.append(error.rejection(self.file, row))
+    money: list[tuple[str, CashRow]] = field(default_factory=list)
 
 
 def zone_of(options: Options, reading: Reading) -> ZoneInfo:
@@ -72,26 +60,23 @@ def zone_of(options: Options, reading: Reading) -> ZoneInfo:
     zone = zone_named(options.zone)
     if zone is None:
         reading.assumed.append(CLOCK)
-    return zone or ZONE
+    return zone or MARKET
 
 
-def statement(source: Source, format: str, reading: Reading, options: Options) -> Statement:
-    """The statement of what was found, in one currency, oldest first."""
+def statement(reading: Reading, format: str, options: Options, *, newest_first: bool) -> Statement:
+    """The statement of what was found, in one currency. A file that is not `newest_first` is in
+    the order of its symbols, so its moments say nothing of the order within one."""
     currency = in_one_currency(reading, options.currency and options.currency.upper())
-    # Shares are delivered after the option that delivers them has ended.
-    deals = sorted(reading.deals, key=lambda deal: (deal.execution.at, deal.execution.delivery))
-    return Statement(
-        path=source.path,
-        format=format,
-        broker=BROKER,
-        executions=tuple(deal.execution for deal in deals),
-        cash=tuple(row for _, row in reading.cash),
-        rejected=tuple(sorted(reading.rejected, key=lambda one: one.row)),
+    reading.executions = [deal.execution for deal in reading.deals]
+    reading.cash = [row for _, row in reading.money]
+    return reading.statement(
+        format,
+        BROKER,
+        newest_first=newest_first,
+        sure=not newest_first,
+        zone=options.zone or MARKET.key,
         currency=currency,
-        zone=options.zone or ZONE.key,
-        mode=mode_of(deal.execution.account for deal in deals),
-        ignored=dict(reading.ignored),
-        assumed=tuple(reading.assumed),
+        mode=mode_of(one.account for one in reading.executions),
     )
 
 
@@ -100,7 +85,7 @@ def in_one_currency(reading: Reading, asked: str | None) -> str | None:
     most frequent. The others are left out where one was asked for, else refused; what says
     no currency goes with it."""
     counts = Counter(deal.currency for deal in reading.deals if deal.currency) or Counter(
-        currency for currency, _ in reading.cash if currency
+        currency for currency, _ in reading.money if currency
     )
     if not counts:
         return asked
@@ -117,10 +102,10 @@ def in_one_currency(reading: Reading, asked: str | None) -> str | None:
             )
             reading.reject(deal.execution.row, Refused("currency", deal.currency, reason))
     reading.deals = [deal for deal in reading.deals if deal.currency in (kept, "")]
-    others = sum(currency not in (kept, "") for currency, _ in reading.cash)
+    others = sum(currency not in (kept, "") for currency, _ in reading.money)
     if others:
         reading.ignored["cash rows in other currencies"] += others
-    reading.cash = [(currency, row) for currency, row in reading.cash if currency in (kept, "")]
+    reading.money = [(currency, row) for currency, row in reading.money if currency in (kept, "")]
     return kept
 
 
@@ -160,12 +145,6 @@ def currency(text: str, column: str) -> str:
     return code
 
 
-def option_on_future(terms: Contract, column: str, below: str, unit: Decimal | None) -> Instrument:
-    """An option of a future: the trades of both are kept under the future's root."""
-    root = ticker(future_root(below), column)
-    return Instrument("option", root, terms.option_type, terms.strike, terms.expiry, unit)
-
-
 def codes_of(text: str) -> set[str]:
     return {code.strip() for code in text.split(";")}
 
@@ -189,7 +168,7 @@ def end_of(
         return "trade", ended in ("assigned", "exercised")
     if price:
         return "settled", False
-    require_settlement(instrument, ended, column)
+    require_settlement(ended, instrument, column)
     return ended, False
 
 
@@ -199,13 +178,6 @@ def effect_of(codes: set[str]) -> Effect | None:
     if opens == closes:
         return None
     return "open" if opens else "close"
-
-
-def cash_kind(text: str, amount: Decimal) -> str:
-    """One plain word for what IBKR calls money that moved without a deal."""
-    low = text.casefold()
-    kind = next((kind for part, kind in CASH_KINDS.items() if part in low), "other")
-    return "withdrawal" if kind == "deposit" and amount < 0 else kind
 
 
 def cancel(reading: Reading, cancels: Iterable[Deal]) -> None:
@@ -237,7 +209,7 @@ def cancel(reading: Reading, cancels: Iterable[Deal]) -> None:
         if later:
             reading.deals[later[0]] = bearing(reading.deals[later[0]], cost)
         elif cost:
-            reading.cash.append((cancelled.currency, CashRow(one.row, "fee", -cost)))
+            reading.money.append((cancelled.currency, CashRow(one.row, "fee", -cost)))
         reading.ignored["cancelled deals"] += 1
     reading.deals = [deal for place, deal in enumerate(reading.deals) if place not in gone]
 
@@ -268,10 +240,7 @@ def sections(source: Source) -> Iterator[tuple[str, Row, bool]]:
             continue
         section, part = fields[0].strip(), fields[1].strip()
         if part == "Header":
-            places: dict[str, int] = {}
-            for place, name in enumerate(fields):
-                places.setdefault(name.strip().casefold(), place)
-            headers[section] = places, len(fields)
+            headers[section] = places_of(fields), len(fields)
         elif part == "Data" and section in headers:
             places, width = headers[section]
             yield section, Row(number, fields, places), any(fields[width:])

@@ -31,21 +31,13 @@ from store.importers.imported import Options
 from store.pnl import PRECISION
 from store.records import Side
 from store.statements import amounts
-from store.statements.balancing import (
-    proceeds,
-    require_balance,
-    stated_multiplier,
-)
-from store.statements.contracts import contract
+from store.statements.balancing import cash_moved, require_balance, worth
+from store.statements.cash import cash_kind
+from store.statements.contracts import contract, described
 from store.statements.execution import CashRow, Execution, Instrument, Statement
+from store.statements.instruments import future, option, option_on_future, ticker
 from store.statements.refusing import Refused
 from store.statements.source import Row, Source
-from store.statements.symbols import (
-    contract_in_words,
-    future_root,
-    option,
-    ticker,
-)
 
 NAME = "ibkr_activity"
 CATEGORY = "Asset Category"
@@ -67,7 +59,7 @@ def fits(source: Source) -> bool:
 
 
 def parse(source: Source, options: Options) -> Statement:
-    reading = Reading(source.path.name)
+    reading = Reading(source)
     zone = ibkr.zone_of(options, reading)
     found = list(sections(source))
     trades = [(row, excess) for section, row, excess in found if section == "Trades"]
@@ -77,7 +69,7 @@ def parse(source: Source, options: Options) -> Statement:
     account = account_of(row for section, row, _ in found if section == "Account Information")
     cancels: list[Deal] = []
     for row, excess in trades:
-        try:
+        with reading.row(row.number):
             if excess:
                 raise Refused("row", row.fields[-1], "it has more fields than its header")
             if row.text("DataDiscriminator") != level:
@@ -88,18 +80,14 @@ def parse(source: Source, options: Options) -> Statement:
                 deal = deal_of(row, known, zone, account)
                 cancelled = "Ca" in ibkr.codes_of(row.text("Code"))
                 (cancels if cancelled else reading.deals).append(deal)
-        except Refused as error:
-            reading.reject(row.number, error)
     for section, row, _ in found:
-        try:
+        with reading.row(row.number):
             if section in CASH:
-                reading.cash.extend(cash_of(section, row))
+                reading.money.extend(cash_of(section, row))
             elif section in MOVED:
                 refuse_moved(section, row)
-        except Refused as error:
-            reading.reject(row.number, error)
     ibkr.cancel(reading, [reversed_side(deal) for deal in cancels])
-    return ibkr.statement(source, NAME, reading, options)
+    return ibkr.statement(reading, NAME, options, newest_first=False)
 
 
 def instruments(rows: Iterator[Row]) -> dict[str, Row]:
@@ -120,17 +108,15 @@ def account_of(rows: Iterator[Row]) -> str | None:
 
 
 def deal_of(row: Row, known: dict[str, Row], zone: ZoneInfo, account: str | None) -> Deal:
-    signed = amounts.needed(row.text("Quantity"), "Quantity")
-    if not signed:
-        raise Refused("Quantity", row.text("Quantity"), "a quantity other than 0 is needed")
+    signed = amounts.not_zero(row.text("Quantity"), "Quantity")
     side: Side = "buy" if signed > 0 else "sell"
     price = amounts.needed(row.text("T. Price"), "T. Price")
     moved = amounts.needed(row.text(*PROCEEDS), "Proceeds")
     instrument = instrument_of(row, known, abs(signed) * price, abs(moved))
-    expected = proceeds(side, abs(signed), price, instrument.unit)
+    expected = cash_moved(side, worth(instrument, abs(signed), price))
     if instrument.kind == "future":  # Its notional has one sign in some statements.
         moved, expected = abs(moved), abs(expected)
-    require_balance("Proceeds", moved, expected)
+    require_balance("Proceeds", row.text(*PROCEEDS), moved, expected)
     fee = -(amounts.amount(row.text("Comm/Fee", "Comm in USD"), "Comm/Fee") or Decimal(0)) + 0
     codes = ibkr.codes_of(row.text("Code"))
     ended = ibkr.ending(codes, side)
@@ -173,20 +159,15 @@ def instrument_of(row: Row, known: dict[str, Row], points: Decimal, moved: Decim
     per_point = amounts.amount(said.text("Multiplier"), "Multiplier") if said else None
     below = said.text("Underlying") if said else ""
     if kind == "future":
-        per_point = per_point or ratio(moved, points)
-        root = ticker(future_root(below or symbol), "Symbol")
-        kept = stated_multiplier("future", per_point, "Multiplier")
-        return Instrument("future", root, multiplier=kept, symbol=symbol)
-    terms = contract_in_words(symbol) or contract(symbol)
+        return future(symbol, "Symbol", per_point or ratio(moved, points), below=below)
+    terms = described(symbol) or contract(symbol)
     if terms is None:
         reason = "an option such as AAPL 16JAN26 150 C is needed"
         raise Refused("Symbol", symbol, reason)
     if row.text(CATEGORY).upper() in ibkr.FUTURES_OPTIONS:
-        per_point = per_point or ratio(moved, points)
-        kept = stated_multiplier("option", per_point, "Multiplier")
-        return ibkr.option_on_future(terms, "Symbol", below or terms.root, kept)
-    kept = stated_multiplier("option", per_point, "Multiplier")
-    return option(terms, "Symbol", below=below, unit=kept)
+        unit = per_point or ratio(moved, points)
+        return option_on_future(terms, "Symbol", below=below or terms.root, unit=unit)
+    return option(terms, "Symbol", below=below, unit=per_point)
 
 
 def ratio(moved: Decimal, points: Decimal) -> Decimal:
@@ -208,7 +189,7 @@ def cash_of(section: str, row: Row) -> Iterator[tuple[str, CashRow]]:
         and not row.text("Subtitle").startswith("Total")
     ):
         amount = amounts.needed(row.text("Amount", "Sales Tax"), "Amount")
-        kind = ibkr.cash_kind(section, amount)
+        kind = cash_kind(section, amount)
         yield ibkr.currency(currency, "Currency"), CashRow(row.number, kind, amount)
 
 

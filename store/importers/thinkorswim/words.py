@@ -14,10 +14,12 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from store.records import FillKind, OptionType, Side
-from store.statements.amounts import day, needed
-from store.statements.contracts import TICKER, Contract, contract, option
+from store.records import FillKind, Side
+from store.statements.amounts import day, needed, not_zero
+from store.statements.contracts import OPTION_TYPES, Contract, contract
 from store.statements.execution import Instrument
+from store.statements.instruments import option
+from store.statements.instruments import shares as shares_of
 from store.statements.refusing import Refused
 
 COLUMN = "DESCRIPTION"
@@ -61,7 +63,7 @@ def deal(text: str) -> Said | None:
     if found is None:
         return None
     side: Side = "buy" if found["verb"] == "BOT" else "sell"
-    return Said(side, _number(found), _instrument(found, text), needed(found["price"], COLUMN))
+    return Said(side, _number(found), _instrument(found), needed(found["price"], COLUMN))
 
 
 def shares(text: str) -> tuple[Side, Decimal, str] | None:
@@ -84,7 +86,7 @@ def removed(text: str) -> Removed:
     if kind is not None and named is not None:
         return _removed(kind, named, _occ(named["occ"], text))
     if kind is not None and termed is not None and termed["type"] is not None:
-        return _removed(kind, termed, _instrument(termed, text))
+        return _removed(kind, termed, _instrument(termed))
     raise Refused(COLUMN, text, "an option that expired, was assigned or was exercised is needed")
 
 
@@ -102,26 +104,21 @@ def expiry(text: str, column: str) -> date:
 
 
 def _number(found: re.Match[str]) -> Decimal:
-    quantity = abs(needed(found["quantity"], COLUMN))
-    if not quantity:
-        raise Refused(COLUMN, found[0], "a quantity other than 0 is needed")
-    return quantity
+    return abs(not_zero(found["quantity"], COLUMN))
 
 
 def _occ(symbol: str, text: str) -> Instrument:
     terms = contract(symbol)
     if terms is None:
         raise Refused(COLUMN, text, "an option such as .SPXW260410P6500 is needed")
-    return option(terms, COLUMN, symbol)
+    return option(terms, COLUMN)
 
 
-def _instrument(found: re.Match[str], text: str) -> Instrument:
+def _instrument(found: re.Match[str]) -> Instrument:
     root = re.sub(r"^\$|\.X$", "", found["root"].upper())
     if found["type"] is None:
-        if not TICKER.fullmatch(root):
-            raise Refused(COLUMN, text, "a ticker such as AAPL is needed")
-        return Instrument("equity", root)
-    kind: OptionType = "call" if found["type"].upper() == "CALL" else "put"
+        return shares_of(root, COLUMN)
     strike = needed(found["strike"], COLUMN)
+    kind = OPTION_TYPES[found["type"].upper()]
     terms = Contract(root, expiry(found["day"], COLUMN), kind, strike)
-    return option(terms, COLUMN, text, needed(found["shares"], COLUMN))
+    return option(terms, COLUMN, unit=needed(found["shares"], COLUMN))

@@ -19,7 +19,7 @@ is read too, without fees.
   the start of business day 02.09 CST` tell which: that is midnight in Chicago. Without them
   times are New York's.
 - Futures, their options and forex are refused: Cash Balance does not hold them. Orders, open
-  positions and profits are not read. Money market funds and bonds are cash and counted.
+  positions and profits are not read. Money market funds and bonds are counted.
 - paperMoney does not write that an option expired, and its adjustments by hand name no
   position: they are cash.
 
@@ -33,25 +33,25 @@ from decimal import Decimal, localcontext
 from itertools import takewhile
 
 from store.columns import MONEY_DIGITS, rounded
-from store.importers import thinkorswim_words as words
 from store.importers.format import Format
 from store.importers.imported import Options
-from store.importers.thinkorswim_balance import CLOCKS, ZONE, Clock, Entries, alone, moved
+from store.importers.thinkorswim import words
+from store.importers.thinkorswim.balance import CLOCKS, Clock, Entries, alone, moved
 from store.importers.values import zone_named
 from store.pnl import PRECISION
 from store.records import Mode, Side
 from store.statements.amounts import clock as parsed
-from store.statements.amounts import needed
-from store.statements.contracts import MONEY_FUND, TICKER, Contract, option
+from store.statements.amounts import needed, not_zero
+from store.statements.balancing import HALF_CENT, by_stated_fee, cash_moved, divided, worth
+from store.statements.contracts import OPTION_TYPES, Contract
 from store.statements.execution import Effect, Execution, Instrument, Statement
-from store.statements.reading import Outcome, Reading
-from store.statements.reconciling import HALF_CENT, by_stated_fee, divided
+from store.statements.instruments import left_out, option, shares
+from store.statements.reading import Outcome, Reading, oldest_first
 from store.statements.refusing import Refused
 from store.statements.source import Row, Source, Table, table_of
 
 TRADES = ("Exec Time", "Side", "Qty", "Pos Effect", "Symbol", "Exp", "Strike", "Type", "Price")
 CASH = ("DATE", "TIME", "TYPE", "REF #", "DESCRIPTION", "AMOUNT", "BALANCE")
-CURRENCY = "USD"
 STATEMENT = re.compile(r"Account Statement for ([A-Z0-9*-]{1,30})\b")
 SIDES: dict[str, Side] = {"BUY": "buy", "SELL": "sell", "BOT": "buy", "SLD": "sell"}
 EFFECTS: dict[str, Effect] = {"TO OPEN": "open", "TO CLOSE": "close"}
@@ -75,7 +75,7 @@ class Leg:
     @property
     def cash(self) -> Decimal:
         """What the leg moves at its price, without fees."""
-        return self.units * self.price * (-1 if self.side == "buy" else 1)
+        return cash_moved(self.side, worth(self.instrument, self.quantity, self.price))
 
 
 def fits(source: Source) -> bool:
@@ -88,29 +88,26 @@ def parse(source: Source, options: Options) -> Statement:
     trades, cash = _section(source, TRADES), _section(source, CASH)
     groups, balance = _groups(trades), list(cash.rows) if cash else []
     clock, entries = Clock(balance, zone_named(options.zone)), Entries()
-    dealt, balanced = Reading(source.path.name), Reading(source.path.name)
-    balanced.rows([row for row in balance if row.text("TYPE") == "TRD"], entries.enter)
-    dealt.rows(
+    reading = Reading(source)
+    reading.rows([row for row in balance if row.text("TYPE") == "TRD"], entries.enter)
+    reading.rows(
         [group[0] for group in groups.values()],
         lambda row: _deal(groups[row.number], entries, clock),
     )
-    balanced.rows([entry.row for entry in entries.left()], lambda row: [alone(row, clock)])
+    # The trade history is newest first, Cash Balance is not.
+    dealt, reading.executions = oldest_first(reading.executions), []
+    reading.rows([entry.row for entry in entries.left()], lambda row: [alone(row, clock)])
     others = [row for row in balance if row.text("TYPE") not in ("", "BAL", "TRD")]
-    balanced.rows(others, lambda row: [moved(row, clock)])
+    reading.rows(others, lambda row: [moved(row, clock)])
+    reading.assumed += _assumed(clock, entries)
     account = STATEMENT.search(source.head)
-    executions = sorted((*dealt.oldest_first(), *balanced.executions), key=lambda one: one.at)
-    return Statement(
-        source.path,
-        "thinkorswim",
-        "thinkorswim",
-        tuple(replace(one, account=account[1] if account else None) for one in executions),
-        tuple(balanced.cash),
-        tuple(dealt.rejected + balanced.rejected),
-        CURRENCY,
-        ZONE,
-        _mode(source),
-        ignored=dict(dealt.ignored + balanced.ignored),
-        assumed=tuple(_assumed(clock, entries)),
+    found = reading.statement("thinkorswim", "thinkorswim", currency="USD", mode=_mode(source))
+    executions = sorted((*dealt, *found.executions), key=lambda one: one.at)
+    return replace(
+        found,
+        executions=tuple(
+            replace(one, account=account[1] if account else None) for one in executions
+        ),
     )
 
 
@@ -163,8 +160,8 @@ def _deal(group: Sequence[Row], entries: Entries, clock: Clock) -> Iterator[Outc
     if entries.any and not found:
         reason = f"Cash Balance has no deal of {rounded(gross, 2)} at this moment"
         raise Refused("Exec Time", text, reason)
-    if all(MONEY_FUND.fullmatch(leg.instrument.ticker) for leg in legs):
-        yield "money market funds"
+    if word := left_out(legs[0].instrument.ticker):
+        yield word
         return
     if found:
         legs = _adding_up(legs, sum((entry.amount for entry in found), Decimal(0)))
@@ -198,9 +195,7 @@ def _leg(row: Row) -> Leg:
     side = SIDES.get(row.text("Side").upper())
     if side is None:
         raise Refused("Side", row.text("Side"), "BUY or SELL is needed")
-    quantity = abs(needed(row.text("Qty"), "Qty"))
-    if not quantity:
-        raise Refused("Qty", row.text("Qty"), "a quantity other than 0 is needed")
+    quantity = abs(not_zero(row.text("Qty"), "Qty"))
     effect = EFFECTS.get(row.text("Pos Effect").upper())
     price = needed(row.text("Price"), "Price")
     return Leg(row, _instrument(row), side, quantity, price, effect)
@@ -210,17 +205,13 @@ def _instrument(row: Row) -> Instrument:
     symbol, kind = row.text("Symbol").upper(), row.text("Type").upper()
     if symbol.startswith("/"):
         raise Refused("Symbol", symbol, "futures and their options are not in Cash Balance")
-    if kind in ("CALL", "PUT"):
-        terms = Contract(
-            symbol,
-            words.expiry(row.text("Exp"), "Exp"),
-            "call" if kind == "CALL" else "put",
-            needed(row.text("Strike"), "Strike"),
-        )
-        return option(terms, "Symbol", symbol)
-    if kind not in ("STOCK", "ETF", "FUND") or not TICKER.fullmatch(symbol):
+    if kind in OPTION_TYPES:
+        expiry = words.expiry(row.text("Exp"), "Exp")
+        strike = needed(row.text("Strike"), "Strike")
+        return option(Contract(symbol, expiry, OPTION_TYPES[kind], strike), "Symbol")
+    if kind not in ("STOCK", "ETF", "FUND"):
         raise Refused("Type", row.text("Type"), "a STOCK, ETF, FUND, CALL or PUT is needed")
-    return Instrument("equity", symbol)
+    return shares(symbol, "Symbol")
 
 
 FORMAT = Format("thinkorswim", f"a table with the columns {', '.join(TRADES)}", fits, parse)
