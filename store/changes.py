@@ -58,6 +58,8 @@ async def changes_since(session: AsyncSession, before: Position) -> Changes:
     numbers: set[int] = set()
     for result in map(json.loads, results):
         numbers |= {result[name] for name in ("number", "next_number") if result.get(name)}
+        if "first" in result:  # A batch of an import.
+            numbers |= set(range(result["first"], result["last"] + 1))
     restated = await session.execute(
         select(Correction.number, Correction.replacement).where(
             Correction.user_id == user_id,

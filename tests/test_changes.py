@@ -4,9 +4,11 @@ from store.accounts import AccountEntry, put_account
 from store.changes import Changes, Position, changes_since, position
 from store.corrections import correct_trade, void_trade
 from store.database import Store
+from store.importing import import_file
 from store.recording import add_note
 from tests.ledger import read as line
 from tests.ledger import record, trade
+from tests.statements.dealing import bought, sold, statement
 
 LEDGER = "2026-01-05 AAPL +1\n2026-01-06 SPY +1\n2026-01-07 QQQ open"
 
@@ -29,6 +31,22 @@ async def test_recorded_trades_are_named_by_number(store: Store) -> None:
     found = await since(store, before)
     assert (found.answers, found.trades) == (True, (1, 2, 3))
     assert await since(store, found.position) == Changes(found.position, False, ())
+
+
+async def test_an_import_names_the_trades_of_its_batch(store: Store) -> None:
+    before = await now(store)
+
+    async with store.write() as session:
+        await import_file(
+            session,
+            statement(
+                bought(1, 10, "2026-01-05 10:00"),
+                sold(1, 11, "2026-01-05 11:00"),
+                bought(1, 10, "2026-01-06 10:00"),
+            ),
+        )
+
+    assert (await since(store, before)).trades == (1, 2)
 
 
 async def test_a_correction_names_the_old_trade_and_the_new_one(store: Store) -> None:

@@ -299,6 +299,29 @@ async def test_a_trade_that_was_corrected_by_hand_stays_as_it_was_corrected(stor
     await sound(store)
 
 
+async def test_a_correction_by_hand_leaves_the_trade_that_a_fill_through_zero_began(
+    store: Store,
+) -> None:
+    file = statement(
+        bought(100, "10", "2026-01-05 10:00", id="a"),
+        sold(150, "11", "2026-01-05 11:00", id="b"),
+    )
+    await imported(store, file)
+    async with store.write() as session:
+        await void_trade(session, 1, reason="not mine")
+
+    again = await imported(store, file)
+    await imported(store, statement(bought(50, "10", "2026-01-06 10:00", id="c")))
+
+    # Of what b sold, 50 began the short that c closes: 50 x 1.
+    assert [(one.status, one.net_pnl) for one in await trades_of(store)] == [
+        ("void", Decimal(100)), ("closed", Decimal(50)),
+    ]  # fmt: skip
+    # -1000 + 1100 by hand, 550 in the short.
+    assert (again.by_hand, again.in_trades) == (Decimal(100), Decimal(550))
+    await sound(store)
+
+
 async def test_a_trade_recorded_at_entry_is_found_again_in_the_brokers_file(store: Store) -> None:
     """Its score stays; what the broker knows better, its fees, is restated once it is closed."""
     entry = TradeEntry(

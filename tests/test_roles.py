@@ -28,6 +28,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from store.calls import CallMade, keep_calls
+from store.checklist import CheckEntry, answer_checklist
 from store.cli import cli
 from store.connections import put_connection
 from store.corrections import void_trade
@@ -35,6 +36,7 @@ from store.database import OPERATOR_ROLE, ROLE, Store, open_connection
 from store.errors import Unavailable
 from store.faults import state_of
 from store.guards import wrong_guard
+from store.importing import import_file
 from store.keyring import Keyring, MasterKey
 from store.models import Base
 from store.preferences import put_setting
@@ -48,6 +50,7 @@ from store.verifying import verify_user
 from tests.conftest import in_own_loop, settings_for
 from tests.ledger import moment, record
 from tests.postgres_server import NoPostgres, Server, postgres_server, skip_or_fail
+from tests.statements import dealing
 
 INSUFFICIENT_PRIVILEGE = "42501"
 NOBODYS = {"tiers", "bars", "fundamentals"}
@@ -119,6 +122,9 @@ async def filled(place: Place) -> None:
     await record(store, "2026-01-05 A +1 external X \n 2026-01-05 A +1 open condition vix=18")
     await record(store, "2026-01-05 A +1", strategy="swing")
     async with store.write() as session:
+        await answer_checklist(session, 2, [CheckEntry(question="liquid?", answer="yes")])
+        await import_file(session, dealing.statement(dealing.bought(1, 10, "2026-01-05 10:00")))
+    async with store.write() as session:
         await add_note(session, 1, "mine", key="k")
         await void_trade(session, 3, reason="twice")
         await create_token(session, "laptop")
@@ -154,7 +160,7 @@ async def store(place: Place) -> Any:
 
 
 async def test_a_transaction_is_the_applications_and_sees_one_user(store: Store) -> None:
-    for user_id, trades in ((1, 3), (2, 0), (3, 0)):
+    for user_id, trades in ((1, 4), (2, 0), (3, 0)):
         for door in (store.read, store.write):
             async with door(user_id) as session:
                 assert await session.scalar(text("SELECT current_user::text")) == ROLE
@@ -314,7 +320,7 @@ async def test_an_operator_sees_every_user_and_nobody_else_does(store: Store, pl
         async with store.operate() as session:
             assert [user.user_id for user in await list_users(session)][:2] == [1, 2]
             assert await session.scalar(text("SELECT current_user::text")) == OPERATOR_ROLE
-            assert await session.scalar(text("SELECT count(*) FROM trades")) == 3
+            assert await session.scalar(text("SELECT count(*) FROM trades")) == 4
         return
     for arguments in OPERATING:
         result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)

@@ -3,6 +3,7 @@
 import click
 
 from store.cli.accounts import accounts
+from store.cli.compare import compare
 from store.cli.completion import completion
 from store.cli.config import config
 from store.cli.connections import connections
@@ -33,8 +34,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    import_, trades, formats_, sync, market, export, accounts, settings, connections, context_,
-    verify, audit,
+    import_, trades, compare, formats_, sync, market, export, accounts, settings, connections,
+    context_, verify, audit,
     migrate, status, rollback,
     users, tiers, tokens, keys,
     config, completion, demo,

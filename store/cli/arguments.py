@@ -40,7 +40,8 @@ def terminal_command(
         name,
         params=[*own, *beside],
         callback=carry_out,
-        help=f"{summary}\n\n\b\nExample: trade-history trades {example}",
+        help=summary,
+        epilog=f"Example: trade-history trades {example}",
         short_help=short or summary.partition(": ")[0].partition(". ")[0].rstrip("."),
     )
 

@@ -11,7 +11,7 @@ from store.database import Store
 POINTS = click.FloatRange(0, 100)
 
 
-@click.command("context")
+@click.command("context", epilog="Example: trade-history context AAPL --strategy swing")
 @click.argument("ticker")
 @click.option("--strategy")
 @click.option("--structure", help="Like single or vertical.")

@@ -23,7 +23,9 @@ from store.queries.get_trade_history import get_trade_history
 PAGE = 20
 NUMERIC = {
     "number", "quantity", "price", "fee", "entry_price", "exit_price", "net_pnl", "gross_pnl",
-    "fees", "mark_price", "unrealised_pnl", "strike", "multiplier",
+    "fees", "mark_price", "unrealised_pnl", "strike", "multiplier", "trade", "with",
+    "entry", "with_entry", "exit", "with_exit", "entry_slippage", "exit_slippage",
+    "slippage_amount", "fees_difference", "net_difference",
 }  # fmt: skip
 EXAMPLES = {
     "record_trade": "record --account Main --ticker AAPL --quantity 100 --entry-price 10.50"
@@ -37,7 +39,7 @@ EXAMPLES = {
 }
 
 
-@click.group()
+@click.group(epilog="Example: trade-history trades list")
 def trades() -> None:
     """List trades and show one; record, close, correct and void them."""
 

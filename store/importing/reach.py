@@ -77,7 +77,6 @@ async def _with_trades(session: AsyncSession, account: Account, found: dict[str,
                 Trade.user_id == user_of(session),
                 Trade.account_id == account.account_id,
                 Trade.ticker.in_(names[start : start + ASKED_AT_ONCE]),
-                Trade.status.in_(["open", "closed"]),
                 or_(Trade.closed_at.is_(None), Trade.closed_at >= first),
             )
         )

@@ -17,8 +17,10 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from store.database import user_of
+from store.importing.ready import AUTHOR
 from store.models import Account, Condition, Correction, Fill, Leg, Trade
 from store.pnl import PRECISION
 from store.records import FillEntry, LegEntry, TradeEntry
@@ -45,6 +47,18 @@ class There:
     @property
     def number(self) -> int:
         return int(self.row["number"])
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody restated or voided it, or it is what they restated: that stands,
+        whatever the broker's file says again."""
+        return any(
+            author not in (None, AUTHOR) for author in (self.row["ended_by"], self.row["made_by"])
+        )
+
+    @property
+    def counts(self) -> bool:
+        return self.row["status"] in ("open", "closed")
 
     @property
     def open(self) -> bool:
@@ -93,6 +107,7 @@ class Plan:
     grown: list[Growth] = field(default_factory=list)
     restated: list[Restatement] = field(default_factory=list)
     there: list[tuple[TradeEntry, There]] = field(default_factory=list)
+    by_hand: list[TradeEntry] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
@@ -104,6 +119,7 @@ class Plan:
         self.grown += other.grown
         self.restated += other.restated
         self.there += other.there
+        self.by_hand += other.by_hand
         return self
 
 
@@ -122,6 +138,9 @@ def planned(wanted: Sequence[TradeEntry], there: Sequence[There], source: str) -
             plan.new.append(entry)
             continue
         index.take(found)
+        if any(trade.by_hand for trade in found):
+            plan.by_hand.append(entry)
+            continue
         growth = _growth(entry, found[0]) if len(found) == 1 else None
         if growth is None:
             plan.restated.append(_restatement(entry, found))
@@ -145,6 +164,8 @@ class _Index:
                 for fill in fills:
                     if fill["execution_id"] and trade.row["source"] == source:
                         self._by_execution[fill["execution_id"], trade.terms[leg]].append(trade)
+            if not trade.counts:
+                continue
             if trade.row["broker_order_id"]:
                 self._by_order[trade.row["broker_order_id"]].append(trade)
             if trade.row["source"] != source:
@@ -152,10 +173,11 @@ class _Index:
                     self._by_fill[fill].append(trade)
 
     def begun_as(self, entry: TradeEntry) -> list[There]:
-        """The trade that began with the execution with which `entry` begins, if there is one."""
+        """The trade that began with the execution with which `entry` begins, if there is one, and
+        what somebody made of it."""
         first = entry.legs[0]
         alike = self._by_execution.get((str(entry.external_id), terms_of(first)), ())
-        found = [one for one in alike if one.row["external_id"] == entry.external_id][:1]
+        found = [one for one in alike if one.row["external_id"] == entry.external_id]
         self.take(found)
         return found
 
@@ -257,15 +279,25 @@ def _restatement(entry: TradeEntry, found: Sequence[There]) -> Restatement:
 async def trades_there(
     session: AsyncSession, account: Account, since: Mapping[str, datetime]
 ) -> dict[str, list[There]]:
-    """The trades of an account that count, open and closed, by ticker: of each those that
-    began `since` its moment."""
+    """The trades of an account that count, and those that somebody restated or voided, by
+    ticker: of each those that began `since` its moment."""
+    ended, made = aliased(Correction), aliased(Correction)
     mine = (
         Trade.user_id == user_of(session),
         Trade.account_id == account.account_id,
         or_(*(and_(Trade.ticker == name, Trade.opened_at >= at) for name, at in since.items())),
-        Trade.status.in_(["open", "closed"]),
+        or_(Trade.status.in_(["open", "closed"]), ended.author != AUTHOR),
     )
-    trades = await session.execute(select(*Trade.__table__.columns).where(*mine))
+    of_ended = (ended.user_id == Trade.user_id) & (ended.number == Trade.number)
+    of_made = (made.user_id == Trade.user_id) & (made.replacement == Trade.number)
+    trades = await session.execute(
+        select(
+            *Trade.__table__.columns, ended.author.label("ended_by"), made.author.label("made_by")
+        )
+        .outerjoin(ended, of_ended)
+        .outerjoin(made, of_made)
+        .where(*mine)
+    )
     by_number = {row["number"]: There(row) for row in trades.mappings()}
     parts: dict[Any, Sequence[Any]] = {}
     models: tuple[Any, ...] = (Leg, Fill)
@@ -274,6 +306,7 @@ async def trades_there(
         rows = await session.execute(
             select(*model.__table__.columns)
             .join(Trade, same)
+            .outerjoin(ended, of_ended)
             .where(*mine)
             .order_by(*model.__table__.primary_key.columns)
         )
@@ -291,32 +324,6 @@ async def trades_there(
     for trade in by_number.values():
         found[trade.row["ticker"]].append(trade)
     return found
-
-
-async def settled_by_hand(
-    session: AsyncSession, account: Account, source: str, author: str
-) -> set[str]:
-    """Executions of trades that somebody restated or voided: what they said stands, whatever
-    the broker's file says again."""
-    rows = await session.scalars(
-        select(Fill.execution_id)
-        .join(
-            Trade,
-            (Trade.user_id == Fill.user_id) & (Trade.number == Fill.trade_number),
-        )
-        .join(
-            Correction,
-            (Correction.user_id == Trade.user_id) & (Correction.number == Trade.number),
-        )
-        .where(
-            Fill.user_id == user_of(session),
-            Trade.account_id == account.account_id,
-            Trade.source == source,
-            Correction.author != author,
-            Fill.execution_id.is_not(None),
-        )
-    )
-    return {one for one in rows if one is not None}
 
 
 async def with_what_was_known(session: AsyncSession, entry: TradeEntry, number: int) -> TradeEntry:

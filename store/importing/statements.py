@@ -19,7 +19,6 @@ from store.importing.settling import (
     Restatement,
     There,
     planned,
-    settled_by_hand,
     trades_there,
     with_free_orders,
     with_what_was_known,
@@ -179,18 +178,13 @@ async def _settle(
         Conflict: they are not.
     """
     source = statement.format
-    by_hand = await settled_by_hand(session, account, source, AUTHOR)
     back_to = sorted((await reach(session, account, source, dealt)).items())
     some = [dict(back_to[start : start + AT_ONCE]) for start in range(0, len(back_to), AT_ONCE)]
     made: dict[str, Assembled] = {}
     for few in some:
         kept = await executions_of(session, account.account_id, source, few)
         for ticker, ones in kept.items():
-            found = assembled(
-                (one for one in ones if one.id not in by_hand),
-                account=account.name,
-                source=source,
-            )
+            found = assembled(ones, account=account.name, source=source)
             trades = tuple(_with_bracket(one, statement.brackets) for one in found.trades)
             made[ticker] = replace(found, trades=trades)
     for _ in range(PASSES):
@@ -209,7 +203,7 @@ async def _settle(
         raise Conflict(f"The trades of {account.name} do not come to rest; nothing was recorded.")
     for entry, trade in plan.there:
         _require_same_cash(entry, trade)
-    _count(result, dealt, made, plan, by_hand)
+    _count(result, dealt, made, plan)
 
 
 def _with_bracket(entry: TradeEntry, brackets: Mapping[str, Bracket]) -> TradeEntry:
@@ -262,7 +256,6 @@ def _count(
     dealt: Sequence[Dealt],
     made: Mapping[str, Assembled],
     plan: Plan,
-    by_hand: Container[str],
 ) -> None:
     ids = {one.id for one in dealt}
     result.executions += len(ids)
@@ -270,16 +263,15 @@ def _count(
         if any(fill.execution_id in ids for leg in entry.legs for fill in leg.fills):
             result.standing[trade.number] = "open" if trade.open else "closed"
     with localcontext(prec=PRECISION):
+        for entry, _ in plan.there:
+            moved = entry_cash(entry, ids)
+            result.in_trades += moved.net
+            result.fees += moved.gross - moved.net
+        for entry in plan.by_hand:
+            result.by_hand += entry_cash(entry, ids).net
         for ticker, some in made.items():
-            for entry in some.trades:
-                moved = entry_cash(entry, ids)
-                result.in_trades += moved.net
-                result.fees += moved.gross - moved.net
             if unopened := unopened_in(ticker, some, ids):
                 result.unopened += (unopened,)
-        result.by_hand += sum(
-            (cash(one.execution) for one in dealt if one.id in by_hand), Decimal(0)
-        )
         result.cash = (
             result.in_trades
             + result.by_hand
