@@ -44,9 +44,10 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def commands(text: str) -> Iterator[list[str]]:
     """What comes after `trade-history` in blocks and in tables; nothing of the shell's."""
-    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.M | re.S))
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
+    blocks = "".join(content for language, content in fenced if not language)
     lines = re.findall(r"^trade-history (.+)$", blocks, re.M)
-    cells = re.findall(r"\| `trade-history ([^`]+)` \|", text)
+    cells = re.findall(r"\| `trade-history ([^`]+)`(?= \|)", text)
     for line in [*lines, *cells]:
         yield shlex.split(re.split(r" [<>] ", line)[0])
 
