@@ -182,7 +182,7 @@ def test_an_amount_that_does_not_add_up_is_refused() -> None:
     assert found.executions == []
     assert [one.reason for one in found.rejected] == [
         "quantity, price and fees come to -50.00, which is 10.00 off",
-        "quantity, price and fees come to -500.65, which is 449.65 off",
+        "quantity, price and fees come to -500.00, which is 449.65 off",
     ]
 
 
