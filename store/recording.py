@@ -346,8 +346,8 @@ async def open_trade_of(session: AsyncSession, number: int) -> tuple[Trade, list
     trade = await require_trade(session, number)
     if trade.status != "open":
         raise Conflict(
-            f"Trade {number} is {trade.status} and locked; what is wrong in it is corrected by"
-            " correct_trade or void_trade."
+            f"Trade {number} is {trade.status} and locked; what is wrong in it is restated by a"
+            " correction, or the trade is voided."
         )
     return trade, await legs_of(session, number)
 

@@ -70,7 +70,7 @@ def test_refused_rows_are_listed_and_nothing_is_recorded(tmp_path: Path) -> None
     assert "bad.csv, row 3, quantity '\\x1b[31m'" in result.stderr
     assert json.loads(result.stdout)["rejected"][0]["row"] == 3
     taken = trade_history("import", str(path), "--mode", "live", "--take-good")
-    assert "Recorded 1 trades, 0 were already there." in taken.stdout
+    assert "Recorded 1 trade, 0 were already there." in taken.stdout
 
 
 @pytest.mark.usefixtures("database")

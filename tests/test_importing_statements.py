@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from store.accounts import AccountEntry, put_account, require_account
 from store.corrections import correct_trade, void_trade
 from store.database import Store
 from store.errors import Conflict
@@ -361,8 +362,6 @@ async def test_a_trade_recorded_at_entry_is_found_again_in_the_brokers_file(stor
         sold(100, "11", "2026-01-05 11:00", id="b", order="o2", fee="1"),
     )
     async with store.write() as session:
-        from store.accounts import put_account
-
         await put_account(session, file.accounts[None])
         await open_trade(session, entry)
         await add_note(session, 1, "looked strong")
@@ -408,8 +407,23 @@ async def test_a_long_file_is_made_into_trades_period_by_period(
     await sound(store)
 
 
+async def test_an_account_keeps_what_the_file_does_not_say(store: Store) -> None:
+    entry = AccountEntry(name="Broker", mode="paper", currency="EUR", zone="Europe/Berlin")
+    async with store.write() as session:
+        await put_account(session, entry)
+
+    result = await imported(store, statement(bought(1, "10", "2026-01-05 10:00")))
+
+    assert result.accounts == (entry,)
+    assert [(one.mode, one.currency, one.entry_hour) for one in await trades_of(store)] == [
+        ("paper", "EUR", 16)  # 10:00 in New York.
+    ]
+
+
 async def test_an_account_of_another_mode_or_currency_is_refused(store: Store) -> None:
     await imported(store, statement(bought(1, "10", "2026-01-05 10:00")))
+    with pytest.raises(Conflict, match="paper"):
+        await imported(store, statement(bought(1, "10", "2026-01-06 10:00"), mode="paper"))
     with pytest.raises(Conflict, match="EUR"):
         await imported(store, statement(bought(1, "10", "2026-01-06 10:00"), currency="EUR"))
 
@@ -468,8 +482,6 @@ async def test_any_split_into_files_in_any_order_gives_the_same_trades(
         await imported(store, statement(*some, account=f"Parts {case}"))
 
     async with store.read() as session:
-        from store.accounts import require_account
-
         shapes = []
         for name in ("Whole", "Parts"):
             account = await require_account(session, f"{name} {case}")

@@ -1,11 +1,13 @@
 """What is told of a file: what it holds, and what was recorded of it."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from mcp_server.rest.refusals import RowError
+from store.accounts import AccountEntry
 from store.importers import ImportFile
 from store.importing import ImportResult, StatementResult
 from store.importing.preview import preview
@@ -91,7 +93,12 @@ def previewed(file: ImportFile | Statement) -> Imported:
         return trades_in(file)
     seen = preview(file)
     return executions_in(
-        file, trades=seen.trades, open=seen.open, unopened=seen.unopened, rejected=seen.rejected
+        file,
+        file.accounts.values(),
+        trades=seen.trades,
+        open=seen.open,
+        unopened=seen.unopened,
+        rejected=seen.rejected,
     )
 
 
@@ -108,11 +115,13 @@ def trades_in(file: ImportFile, result: ImportResult | None = None) -> TradesImp
     )
 
 
-def executions_in(file: Statement, **found: object) -> ExecutionsImported:
+def executions_in(
+    file: Statement, accounts: Iterable[AccountEntry], **found: object
+) -> ExecutionsImported:
     return ExecutionsImported.model_validate(
         {
             "format": file.format,
-            "accounts": list(file.accounts.values()),
+            "accounts": list(accounts),
             "assumed": file.assumed,
             "ignored": dict(file.ignored),
             "executions": len(file.executions),
@@ -124,6 +133,7 @@ def executions_in(file: Statement, **found: object) -> ExecutionsImported:
 def statement_recorded(file: Statement, result: StatementResult) -> ExecutionsImported:
     return executions_in(
         file,
+        result.accounts,
         recorded=result.recorded,
         trades=result.there,
         open=result.left_open,

@@ -20,8 +20,9 @@ from mcp_server.rest.refusals import OF_WRITING
 from store.accounts import Zone
 from store.errors import Unavailable
 from store.importers import ImportFile, formats, read
+from store.importers.mapped.mapping import SHIPPED, known
 from store.importing import import_file
-from store.records import Mode, Name, Ticker
+from store.records import Mode, Name, Positive, Ticker
 from store.statements.execution import Statement
 
 IMPORT_SECONDS = 600.0
@@ -33,6 +34,17 @@ router = APIRouter(prefix=API, tags=["imports"], route_class=ExactRoute)
 def _known_format(name: str) -> str:
     if name not in formats():
         raise ValueError(f"{', '.join(formats())} are accepted")
+    return name
+
+
+def known_mappings() -> list[str]:
+    """Those that are shipped: a file of this machine is not for callers to name."""
+    return known(SHIPPED)
+
+
+def _known_mapping(name: str) -> str:
+    if name not in known_mappings():
+        raise ValueError(f"{', '.join(known_mappings())} are accepted")
     return name
 
 
@@ -50,6 +62,12 @@ class Upload(BaseModel):
     zone: Zone | Unsaid = Field(None, description="Whose clock showed moments without offset")
     currency: Annotated[str, Field(pattern="^[A-Z]{3,10}$")] | Unsaid = None
     ticker: Ticker | Unsaid = Field(None, description="The underlying, where the file names none")
+    multiplier: Positive | Unsaid = Field(
+        None, description="Currency per point of price, where the file lacks it"
+    )
+    mapping: Annotated[str, AfterValidator(_known_mapping)] | Unsaid = Field(
+        None, description="Columns by a mapping", json_schema_extra={"enum": [*known_mappings()]}
+    )
     preview: Literal["true", "false"] = Field("false", description="Only say what it would do")
     take_good: Literal["true", "false"] = Field(
         "false", description="Record good rows though others are refused"

@@ -1,7 +1,7 @@
 """Files into the ledger."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -11,8 +11,9 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from store.accounts import AccountEntry
 from store.cli.completion import account_names
-from store.cli.terminal import as_json_option, run, say, say_json, say_list, user_option
+from store.cli.terminal import as_json_option, counted, run, say, say_json, say_list, user_option
 from store.database import Store
 from store.errors import Invalid
 from store.importers import ImportFile, Rejection, Statement, formats, read
@@ -181,24 +182,24 @@ def say_preview(found: ImportFile | Statement, *, as_json: bool) -> None:
         if as_json:
             say_json(statement_as_dict(found) | preview_as_dict(seen))
             return
-        say_statement(found, seen.rejected)
+        say_statement(found, found.accounts.values(), seen.rejected)
         say(f"  trades    {seen.trades}, of which {seen.open} are open at its end")
         say_unopened(seen.unopened)
     elif as_json:
         say_json(as_dict(found))
         return
     else:
-        say_file(found)
+        say_file(found, found.accounts)
     say("Nothing was recorded: this is a preview.")
 
 
-def say_file(file: ImportFile) -> None:
+def say_file(file: ImportFile, accounts: Sequence[AccountEntry]) -> None:
     closed = sum(trade.net_pnl is not None for trade in file.trades)
     say(
-        f"{file.path.name}: {file.format}, {len(file.trades)} trades ({closed} closed),"
-        f" {len(file.rejected)} rows refused"
+        f"{file.path.name}: {file.format}, {counted(len(file.trades), 'trade')} ({closed} closed),"
+        f" {counted(len(file.rejected), 'row')} refused"
     )
-    for account in file.accounts:
+    for account in accounts:
         say(f"  account   {account.name} ({account.mode}, {account.currency}, {account.zone})")
     say(f"  net P&L   {amount(file.file_net_pnl)}{said_rounding(file.rounding)}")
     say_about(file)
@@ -206,12 +207,15 @@ def say_file(file: ImportFile) -> None:
         say(f"  refused   {rejection}")
 
 
-def say_statement(statement: Statement, rejected: tuple[Rejection, ...]) -> None:
+def say_statement(
+    statement: Statement, accounts: Iterable[AccountEntry], rejected: tuple[Rejection, ...]
+) -> None:
     say(
-        f"{statement.path.name}: {statement.format}, {len(statement.executions)} executions,"
-        f" {len(rejected)} rows refused"
+        f"{statement.path.name}: {statement.format},"
+        f" {counted(len(statement.executions), 'execution')},"
+        f" {counted(len(rejected), 'row')} refused"
     )
-    for account in statement.accounts.values():
+    for account in accounts:
         say(f"  account   {account.name} ({account.mode}, {account.currency}, {account.zone})")
     say_about(statement)
     for rejection in rejected:
@@ -228,22 +232,22 @@ def say_about(file: ImportFile | Statement) -> None:
 def say_unopened(unopened: Any) -> None:
     for one in unopened:
         say(
-            f"  unopened  {one.ticker}: {one.executions} executions close what was opened before"
-            f" the first file; they moved {amount(one.cash)}"
+            f"  unopened  {one.ticker}: {counted(one.executions, 'execution')} of what was opened"
+            f" before the first file, which moved {amount(one.cash)}"
         )
 
 
 def say_result(file: ImportFile, result: ImportResult) -> None:
-    say_file(file)
+    say_file(file, result.accounts)
     say(
-        f"Recorded {result.recorded} trades, {result.already_there} were already there."
+        f"Recorded {counted(result.recorded, 'trade')}, {result.already_there} were already there."
         f" Their net P&L in the store is {amount(result.stored_net_pnl)}."
     )
 
 
 def say_statement_result(statement: Statement, result: StatementResult) -> None:
     """The reconciliation: every execution and every amount of the file, and where it is."""
-    say_statement(statement, result.rejected)
+    say_statement(statement, result.accounts, result.rejected)
     say_unopened(result.unopened)
     say(f"  cash      {amount(result.cash)} by the file's prices and fees")
     say(
@@ -261,9 +265,10 @@ def say_statement_result(statement: Statement, result: StatementResult) -> None:
     for kind, moved in result.other_cash.items():
         say(f"  not dealt {kind}: {amount(moved)}")
     say(
-        f"{result.new} of {result.executions} executions are new: {result.recorded} trades"
-        f" recorded, {result.extended} extended, {result.restated} restated."
-        f" {result.there} trades stand, {result.left_open} of them open."
+        f"{result.new} of {counted(result.executions, 'execution')} are new:"
+        f" {counted(result.recorded, 'trade')} recorded, {result.extended} extended,"
+        f" {result.restated} restated. {counted(result.there, 'trade')} in all,"
+        f" {result.left_open} open."
     )
 
 
@@ -294,6 +299,7 @@ def as_dict(file: ImportFile) -> dict[str, Any]:
 
 def trades_as_dict(result: ImportResult) -> dict[str, Any]:
     return {
+        "accounts": [account.model_dump(mode="json") for account in result.accounts],
         "recorded": result.recorded,
         "already_there": result.already_there,
         "stored_net_pnl": f"{result.stored_net_pnl:f}",
@@ -323,6 +329,7 @@ def preview_as_dict(seen: StatementPreview) -> dict[str, Any]:
 
 def result_as_dict(result: StatementResult) -> dict[str, Any]:
     return {
+        "accounts": [account.model_dump(mode="json") for account in result.accounts],
         "new": result.new,
         "recorded": result.recorded,
         "extended": result.extended,

@@ -56,6 +56,10 @@ def shown(text: str) -> str:
     )
 
 
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def say(text: str) -> None:
     click.echo(shown(text))
 

@@ -93,7 +93,12 @@ def booked(statement: Statement, options: Options) -> Statement:
         )
         for number in numbers
     }
-    return replace(statement, accounts=entries)
+    return replace(
+        statement,
+        accounts=entries,
+        mode=statement.mode or options.mode,
+        currency=statement.currency or options.currency,
+    )
 
 
 def with_sound_numbers(statement: Statement) -> Statement:

@@ -10,12 +10,12 @@ from typing import TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.accounts import require_account
+from store.accounts import AccountEntry, require_account
 from store.audit import Recorded
 from store.database import user_of
 from store.errors import Conflict, Invalid
 from store.importers.imported import ImportFile, ImportTrade, stated
-from store.importing.ready import AUTHOR, RowsRefused, ready
+from store.importing.ready import AUTHOR, RowsRefused, as_kept, ready
 from store.models import Fill, Request, Trade
 from store.pnl import PRECISION
 from store.recording import add_note, close_trade, open_trade
@@ -36,6 +36,7 @@ class ImportResult:
     there included; it is the file's sum plus the rounding, or nothing is recorded.
     """
 
+    accounts: tuple[AccountEntry, ...]
     recorded: int
     already_there: int
     rejected: tuple[Rejection, ...]
@@ -66,8 +67,10 @@ async def import_trades(
     if file.rejected and not take_good:
         rows = len(file.trades) + len(file.rejected)
         raise RowsRefused(file.path.name, rows, file.rejected)
-    for account in file.accounts:
-        await ready(session, account, file.path.name, file.currency)
+    accounts = [
+        await ready(session, account, file.path.name, mode=account.mode, currency=file.currency)
+        for account in file.accounts
+    ]
     # Oldest first, whatever the file's order: numbers then rise with time.
     trades = sorted(file.trades, key=opened_at)
     keys = [request_key(file.format, trade) for trade in trades]
@@ -83,6 +86,7 @@ async def import_trades(
     stored = await stored_net_pnl(session, closed)
     require_reconciled(file, stored)
     return ImportResult(
+        accounts=tuple(map(as_kept, accounts)),
         recorded=sum(not one.replayed for one in recorded),
         already_there=sum(one.replayed for one in recorded),
         rejected=file.rejected,

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.accounts import AccountEntry, find_account, put_account
 from store.errors import Conflict, Invalid
 from store.models import Account
+from store.records import Mode
 from store.statements.refusing import Rejection
 
 AUTHOR = "import"
@@ -31,9 +32,15 @@ class RowsRefused(Invalid):
 
 
 async def ready(
-    session: AsyncSession, account: AccountEntry, file: str, currency: str | None
+    session: AsyncSession,
+    account: AccountEntry,
+    file: str,
+    *,
+    mode: Mode | None,
+    currency: str | None,
 ) -> Account:
-    """The account as it is, or a new one; an existing one keeps its zone and tolerance.
+    """The account as it is, or a new one; an existing one keeps its zone and tolerance, and
+    what neither the file nor the user says of it.
 
     Raises:
         Conflict: it exists with another mode or currency.
@@ -41,14 +48,19 @@ async def ready(
     there = await find_account(session, account.name)
     if there is None:
         return await put_account(session, account, author=AUTHOR)
-    if there.mode != account.mode:
+    if mode is not None and there.mode != mode:
         raise Conflict(
-            f"The account '{there.name}' is {there.mode}, the trades of {file} are"
-            f" {account.mode}; name another with --account."
+            f"The account '{there.name}' is {there.mode}, the trades of {file} are {mode}; name"
+            " another with --account."
         )
     if currency is not None and there.currency != currency:
         raise Conflict(
-            f"The account '{there.name}' is in {there.currency}, {file} in {currency};"
-            " name another with --account."
+            f"The account '{there.name}' is in {there.currency}, {file} in {currency}; name"
+            " another with --account."
         )
     return there
+
+
+def as_kept(account: Account) -> AccountEntry:
+    """The account as it stands, which is not always as the file has it."""
+    return AccountEntry(**{name: getattr(account, name) for name in AccountEntry.model_fields})

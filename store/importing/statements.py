@@ -8,12 +8,13 @@ from decimal import Decimal, localcontext
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.accounts import AccountEntry
 from store.batches import record_trades
 from store.corrections import correct_trade, void_trade
 from store.errors import Conflict
 from store.executions import executions_of, keep, new_ones
 from store.importing.reach import reach
-from store.importing.ready import AUTHOR, Progress, RowsRefused, ready
+from store.importing.ready import AUTHOR, Progress, RowsRefused, as_kept, ready
 from store.importing.settling import (
     Plan,
     Restatement,
@@ -52,15 +53,17 @@ class Unopened:
 class StatementResult:
     """What an import of executions did, and where the file's money is.
 
-    `executions` are the file's, of which `new` were not kept before; `standing` has the status
-    of the trades that they are in, by number. Cash is received above 0,
-    fees deducted, in the accounts' currency: of `cash` (of all executions of the file)
-    `in_trades` is in trades, `by_hand` in trades that somebody restated or voided since, the
-    rest in `unopened`. `stated` is what the file itself says of the executions for which it
-    says something, `worked_out` what their prices and fees come to; `rounding` is what
-    rounding to the digits kept added. `other_cash` moved without a deal, by kind.
+    `accounts` are those of its executions, as they are kept. `executions` are the file's, of
+    which `new` were not kept before; `standing` has the status of the trades that they are in,
+    by number. Cash is received above 0, fees deducted, in the accounts' currency: of `cash`
+    (of all executions of the file) `in_trades` is in trades, `by_hand` in trades that somebody
+    restated or voided since, the rest in `unopened`. `stated` is what the file itself says of
+    the executions for which it says something, `worked_out` what their prices and fees come
+    to; `rounding` is what rounding to the digits kept added. `other_cash` moved without a
+    deal, by kind.
     """
 
+    accounts: tuple[AccountEntry, ...] = ()
     executions: int = 0
     new: int = 0
     recorded: int = 0
@@ -109,8 +112,13 @@ async def import_statement(
     result = StatementResult(rounding=rounding(statement), other_cash=_other_cash(statement))
     for number in sorted(books, key=str):
         account = await ready(
-            session, statement.accounts[number], statement.path.name, statement.currency
+            session,
+            statement.accounts[number],
+            statement.path.name,
+            mode=statement.mode,
+            currency=statement.currency,
         )
+        result.accounts += (as_kept(account),)
         for dealt in periods(books.pop(number)):
             kept = await new_ones(session, account.account_id, statement.format, dealt)
             rejected += [_contradiction(statement, one) for one in kept.contradicting]

@@ -58,6 +58,7 @@ def parse(source: Source, options: Options) -> Statement:
         mapping.broker,
         newest_first=False,
         currency=options.currency or mapping.currency,
+        zone=(reader.zone or MARKET).key,
     )
 
 
