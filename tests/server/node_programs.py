@@ -1,6 +1,7 @@
 """Programs of npm packages, installed once and run by the Node.js of this environment."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import sys
@@ -23,6 +24,13 @@ async def installed(package: str, program: str) -> Path:
     if found.exists():
         return found
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        # Tests that run beside each other install it once.
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        return found if found.exists() else await install(package, folder, found)
+
+
+async def install(package: str, folder: Path, found: Path) -> Path:
     options = ["--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]
     try:
         code, said = await run([tool("npm"), "install", *options, package], node_environment())
