@@ -52,12 +52,17 @@ def main() -> int:
         return run(PYTHON, "-m", "mcp_server.demo", "--directory", ROOT / ".demo", *arguments)
     if command == "test":
         install("dev")
-        return run(PYTHON, "-m", "pytest", *arguments)
+        return run(PYTHON, "-m", "pytest", *(arguments or several_at_once()))
     if command == "check" and not arguments:
         install("dev")
         return check()
     print(__doc__)
     return 0 if command in ("-h", "--help", "help") else 2
+
+
+def several_at_once() -> list[str]:
+    """All tests in some processes, a file in one: most of them wait for servers to start."""
+    return ["-n", str(min(8, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
 
 
 def check() -> int:
