@@ -407,6 +407,29 @@ async def test_a_long_file_is_made_into_trades_period_by_period(
     await sound(store)
 
 
+async def test_what_was_recorded_in_the_evening_is_of_the_markets_day(store: Store) -> None:
+    """20:30 in New York is the next day in UTC; the broker's file has the day only."""
+    entry = TradeEntry(
+        account="Broker", ticker="AAPL",
+        legs=(
+            LegEntry(
+                instrument="equity",
+                fills=(
+                    FillEntry(side="buy", quantity=Decimal(3), price=Decimal(10),
+                              filled_at=at("2026-01-05 20:30")),
+                ),
+            ),
+        ),
+    )  # fmt: skip
+    file = statement(bought(3, "10", "2026-01-05 12:00", dated=True))
+    async with store.write() as session:
+        await put_account(session, file.accounts[None])
+        await open_trade(session, entry)
+
+    assert (await imported(store, file)).recorded == 0
+    assert len(await trades_of(store)) == 1
+
+
 async def test_an_account_keeps_what_the_file_does_not_say(store: Store) -> None:
     entry = AccountEntry(name="Broker", mode="paper", currency="EUR", zone="Europe/Berlin")
     async with store.write() as session:

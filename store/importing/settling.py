@@ -11,9 +11,10 @@ if its fills are those of the file on the same days; so nothing is counted twice
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -127,9 +128,12 @@ def terms_of(leg: LegEntry) -> Terms:
     return (leg.instrument, leg.option_type, leg.strike, leg.expiry, leg.symbol)
 
 
-def planned(wanted: Sequence[TradeEntry], there: Sequence[There], source: str) -> Plan:
-    """How to come from the trades that are `there` to those that are `wanted`."""
-    plan, index = Plan(), _Index(there, source)
+def planned(
+    wanted: Sequence[TradeEntry], there: Sequence[There], source: str, zone: ZoneInfo
+) -> Plan:
+    """How to come from the trades that are `there` to those that are `wanted`; days are those
+    of the market's `zone`."""
+    plan, index = Plan(), _Index(there, source, zone)
     # An execution through zero stands in two trades: which is which says how they began.
     begun = [index.begun_as(entry) for entry in wanted]
     for entry, same in zip(wanted, begun, strict=True):
@@ -141,7 +145,7 @@ def planned(wanted: Sequence[TradeEntry], there: Sequence[There], source: str) -
         if any(trade.by_hand for trade in found):
             plan.by_hand.append(entry)
             continue
-        growth = _growth(entry, found[0]) if len(found) == 1 else None
+        growth = _growth(entry, found[0], zone) if len(found) == 1 else None
         if growth is None:
             plan.restated.append(_restatement(entry, found))
         elif growth.fills or growth.legs:
@@ -154,7 +158,8 @@ def planned(wanted: Sequence[TradeEntry], there: Sequence[There], source: str) -
 class _Index:
     """Recorded trades by what a wanted one may have in common with them."""
 
-    def __init__(self, there: Sequence[There], source: str) -> None:
+    def __init__(self, there: Sequence[There], source: str, zone: ZoneInfo) -> None:
+        self._zone = zone
         self._taken: set[int] = set()
         self._by_execution: dict[tuple[str, Terms], list[There]] = defaultdict(list)
         self._by_order: dict[str, list[There]] = defaultdict(list)
@@ -169,7 +174,7 @@ class _Index:
             if trade.row["broker_order_id"]:
                 self._by_order[trade.row["broker_order_id"]].append(trade)
             if trade.row["source"] != source:
-                for fill in _loose(trade):
+                for fill in _loose(trade, zone):
                     self._by_fill[fill].append(trade)
 
     def begun_as(self, entry: TradeEntry) -> list[There]:
@@ -194,13 +199,13 @@ class _Index:
 
     def recorded_otherwise(self, entry: TradeEntry) -> list[There]:
         """The trade that somebody else recorded of what `entry` is, if there is one."""
-        fills = Counter(_loose_entry(entry))
+        fills = Counter(_loose_entry(entry, self._zone))
         orders = self._by_order.get(entry.broker_order_id or "", [])
         alike = (one for fill in fills for one in self._by_fill.get(fill, ()))
         for trade in (*orders, *alike):
             if trade.number in self._taken:
                 continue
-            has = Counter(_loose(trade))
+            has = Counter(_loose(trade, self._zone))
             if trade in orders or has == fills or (trade.open and has <= fills):
                 return [trade]
         return []
@@ -209,24 +214,34 @@ class _Index:
         self._taken.update(trade.number for trade in found)
 
 
-def _loose(trade: There) -> list[tuple[Any, ...]]:
+def _loose(trade: There, zone: ZoneInfo) -> list[tuple[Any, ...]]:
     """The fills of a trade as anybody would have noted them: on which day, not when."""
     return [
-        (trade.terms[leg], fill["side"], fill["quantity"], fill["price"], fill["filled_at"].date())
+        (
+            trade.terms[leg],
+            fill["side"],
+            fill["quantity"],
+            fill["price"],
+            _day(fill["filled_at"], zone),
+        )
         for leg, fills in trade.fills.items()
         for fill in fills
     ]
 
 
-def _loose_entry(entry: TradeEntry) -> list[tuple[Any, ...]]:
+def _loose_entry(entry: TradeEntry, zone: ZoneInfo) -> list[tuple[Any, ...]]:
     return [
-        (terms_of(leg), fill.side, fill.quantity, fill.price, fill.filled_at.date())
+        (terms_of(leg), fill.side, fill.quantity, fill.price, _day(fill.filled_at, zone))
         for leg in entry.legs
         for fill in leg.fills
     ]
 
 
-def _growth(entry: TradeEntry, trade: There) -> Growth | None:
+def _day(at: datetime, zone: ZoneInfo) -> date:
+    return at.astimezone(zone).date()
+
+
+def _growth(entry: TradeEntry, trade: There, zone: ZoneInfo) -> Growth | None:
     """What `trade` lacks to be `entry`: nothing, or more; None where it has other than that."""
     numbers = {terms: number for number, terms in trade.terms.items()}
     if set(numbers) - {terms_of(leg) for leg in entry.legs}:
@@ -238,7 +253,7 @@ def _growth(entry: TradeEntry, trade: There) -> Growth | None:
         if number is None:
             legs.append(leg)
             continue
-        more = _more(leg.fills, trade.fills[number])
+        more = _more(leg.fills, trade.fills[number], zone)
         if more is None:
             return None
         if more:
@@ -252,21 +267,23 @@ def _fees(entry: TradeEntry) -> Decimal:
     return sum((fill.fee for leg in entry.legs for fill in leg.fills), Decimal(0))
 
 
-def _more(wanted: Sequence[FillEntry], there: Sequence[Any]) -> tuple[FillEntry, ...] | None:
+def _more(
+    wanted: Sequence[FillEntry], there: Sequence[Any], zone: ZoneInfo
+) -> tuple[FillEntry, ...] | None:
     """The fills that are not there yet; None if one is there that is not wanted."""
     left = list(wanted)
     for row in there:
-        same = next((fill for fill in left if _same(fill, row)), None)
+        same = next((fill for fill in left if _same(fill, row, zone)), None)
         if same is None:
             return None
         left.remove(same)
     return tuple(left)
 
 
-def _same(fill: FillEntry, row: Any) -> bool:
+def _same(fill: FillEntry, row: Any, zone: ZoneInfo) -> bool:
     alike = (fill.side, fill.quantity, fill.price) == (row["side"], row["quantity"], row["price"])
     if row["execution_id"] is None:
-        return alike and fill.filled_at.date() == row["filled_at"].date()
+        return alike and _day(fill.filled_at, zone) == _day(row["filled_at"], zone)
     return alike and fill.execution_id == row["execution_id"]
 
 

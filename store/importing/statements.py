@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -195,12 +196,13 @@ async def _settle(
             found = assembled(ones, account=account.name, source=source)
             trades = tuple(_with_bracket(one, statement.brackets) for one in found.trades)
             made[ticker] = replace(found, trades=trades)
+    zone = ZoneInfo(account.zone)
     for _ in range(PASSES):
         plan = Plan()
         for few in some:
             there = await trades_there(session, account, few)
             for ticker in few:
-                plan += planned(made[ticker].trades, there.get(ticker, ()), source)
+                plan += planned(made[ticker].trades, there.get(ticker, ()), source, zone)
         if plan.done:
             break
         await _carry_out(session, account, plan)
