@@ -24,10 +24,11 @@ KEEPING = "keep_executions"
 MOST = 1000  # Executions in one entry of the audit.
 ASKED_AT_ONCE = 500
 # What makes two executions of one id the same; fees may be restated by a broker.
-SAME = (
+TERMS = (
     "ticker", "instrument", "symbol", "option_type", "strike", "expiry", "multiplier", "side",
-    "quantity", "price", "filled_at", "kind",
+    "kind",
 )  # fmt: skip
+SAME = (*TERMS, "quantity", "price", "filled_at")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ async def new_ones(
         said = row_of(one)
         if any(all(row[name] == said[name] for name in SAME) for row in there):
             continue
-        if there and not one.execution.partial:
+        alike = all(row[name] == said[name] for row in there for name in TERMS)
+        if there and not (one.execution.partial and alike):
             contradicting.append(one)
         elif all(row["quantity"] != said["quantity"] for row in there):
             new.append(one)

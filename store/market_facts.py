@@ -27,6 +27,7 @@ from typing import NamedTuple
 SHORT_MEAN, LONG_MEAN = 50, 200
 MONTH, YEAR = 21, 252  # Trading days.
 CLOSES_NEEDED = YEAR + MONTH  # The volatility's: 252 sums of 21 returns.
+FACTS = ("trend", "market_regime", "volatility_regime", "sector", "cap")
 LONGEST_GAP = timedelta(days=7)  # Between bars; exchanges were never closed for longer since 1933.
 CAP_AGE = timedelta(days=366)
 CAPS = (

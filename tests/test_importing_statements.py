@@ -430,6 +430,205 @@ async def test_what_was_recorded_in_the_evening_is_of_the_markets_day(store: Sto
     assert len(await trades_of(store)) == 1
 
 
+async def test_an_id_twice_in_a_file_is_one_execution_or_a_contradiction(store: Store) -> None:
+    one = bought(60, "10", "2026-01-05 10:00", id="a")
+    with pytest.raises(RowsRefused, match="row 2 has the same id and says something else"):
+        await imported(store, statement(one, bought(40, "10", "2026-01-05 10:00", id="a")))
+
+    result = await imported(store, statement(one, one))
+
+    assert (result.executions, result.cash) == (1, Decimal(-600))
+
+
+async def test_an_order_that_goes_on_stays_the_same_instrument_and_side(store: Store) -> None:
+    await imported(store, statement(bought(60, "10", "2026-01-05 10:00", id="o1", partial=True)))
+    with pytest.raises(RowsRefused, match="imported before with another"):
+        await imported(store, statement(sold(100, "10", "2026-01-05 10:00", id="o1", partial=True)))
+
+
+async def test_a_strike_is_one_however_it_is_written(store: Store) -> None:
+    one, same = option("put 180 2026-01-16", "AAPL"), option("put 180.00 2026-01-16", "AAPL")
+    await imported(store, statement(bought(1, "2", "2026-01-05 10:00", instrument=one)))
+    result = await imported(store, statement(bought(1, "2.0", "2026-01-05 10:00", instrument=same)))
+    assert (result.new, len(await trades_of(store))) == (0, 1)
+
+
+async def test_what_follows_a_trade_that_was_voided_flat_is_traded_on(store: Store) -> None:
+    await imported(
+        store,
+        statement(
+            bought(60, "10", "2026-01-05 10:00", id="a"),
+            sold(60, "11", "2026-01-05 11:00", id="b"),
+        ),
+    )
+    async with store.write() as session:
+        await void_trade(session, 1, reason="not mine")
+    result = await imported(
+        store,
+        statement(
+            bought(60, "10", "2026-01-05 10:00", id="a"),
+            bought(50, "20", "2026-03-05 10:00", id="c"),
+            sold(50, "25", "2026-03-05 11:00", id="d"),
+        ),
+    )
+    assert await nets(store) == [("void", Decimal(60)), ("closed", Decimal(250))]
+    assert (result.by_hand, result.in_trades) == (Decimal(-600), Decimal(250))
+
+
+async def recorded_by_hand(store: Store, *fills: FillEntry, **said: Any) -> None:
+    async with store.write() as session:
+        await put_account(session, AccountEntry(name="Broker", mode="live"))
+        leg = LegEntry(instrument="equity", fills=fills)
+        await open_trade(session, TradeEntry(account="Broker", ticker="AAPL", legs=(leg,), **said))
+
+
+def noted(side: Any, quantity: int, price: str, when: str) -> FillEntry:
+    return FillEntry(
+        side=side, quantity=Decimal(quantity), price=Decimal(price), filled_at=at(when)
+    )
+
+
+async def test_what_an_import_extended_is_not_counted_twice_when_it_began_earlier(
+    store: Store,
+) -> None:
+    await recorded_by_hand(store, noted("buy", 100, "10", "2026-01-05 10:00"))
+    await imported(
+        store,
+        statement(
+            bought(100, "10", "2026-01-05 10:00", id="a"),
+            sold(100, "12", "2026-01-05 11:00", id="b"),
+        ),
+    )
+    await imported(store, statement(bought(50, "9", "2026-01-02 10:00", id="x")))
+
+    # 150 bought, 100 sold: one open trade; the one that was closed is superseded by it.
+    assert [one.status for one in await trades_of(store)] == ["superseded", "open"]
+    await sound(store)
+
+
+async def test_a_trade_that_somebody_closed_before_the_file_knows_is_there(store: Store) -> None:
+    await recorded_by_hand(
+        store,
+        noted("buy", 100, "10", "2026-01-05 10:00"),
+        noted("sell", 100, "11", "2026-01-05 15:00"),
+        broker_order_id="o1",
+    )
+    entry = bought(100, "10", "2026-01-05 10:00", id="a", order="o1")
+    first = await imported(store, statement(entry))
+    then = await imported(store, statement(sold(100, "11", "2026-01-05 15:00", id="b")))
+
+    assert (first.recorded, first.restated, then.recorded) == (0, 0, 0)
+    assert await nets(store) == [("closed", Decimal(100))]
+
+
+async def test_shares_delivered_twice_are_one_leg_of_the_options_trade(store: Store) -> None:
+    put = option("put 180 2026-02-20", "AAPL")
+    file = statement(
+        sold(2, "2.00", "2026-01-05 10:00", instrument=put),
+        ended("assigned", 1, "2026-01-16 16:00", put),
+        bought(100, "180", "2026-01-16 16:00", delivery=True),
+        sold(100, "185", "2026-01-20 10:00"),
+        ended("assigned", 1, "2026-02-02 16:00", put),
+        bought(100, "180", "2026-02-02 16:00", delivery=True),
+        sold(100, "175", "2026-02-03 10:00"),
+    )
+    await imported(store, file)
+    await imported(store, file)
+
+    # 400 + 500 - 500
+    assert await nets(store) == [("closed", Decimal(400))]
+    await sound(store)
+
+
+async def test_shares_go_to_the_option_that_deals_them(store: Store) -> None:
+    """A short put is assigned (100 bought) on the day and at the strike of a long put that is
+    exercised (100 sold), and before either a two-contract call is assigned in two rows."""
+    short, long = option("put 180 2026-01-16", "AAPL"), option("put 180 2026-01-23", "AAPL")
+    await imported(
+        store,
+        statement(
+            bought(1, "1.00", "2026-01-02 10:00", instrument=long, id="long"),
+            sold(1, "2.00", "2026-01-05 10:00", instrument=short, id="short"),
+            ended("exercised", 1, "2026-01-16 16:00", long, id="x"),
+            ended("assigned", 1, "2026-01-16 16:00", short, id="y"),
+            bought(100, "180", "2026-01-16 16:00", delivery=True, id="s"),
+        ),
+    )
+    assert [(one.external_id, one.status) for one in await trades_of(store)] == [
+        ("long", "closed"), ("short", "open"),
+    ]  # fmt: skip
+
+
+async def test_shares_in_two_rows_belong_to_one_assignment(store: Store) -> None:
+    put = option("put 180 2026-01-16", "AAPL")
+    await imported(
+        store,
+        statement(
+            sold(2, "2.00", "2026-01-05 10:00", instrument=put),
+            ended("assigned", 2, "2026-01-16 16:00", put),
+            bought(100, "180", "2026-01-16 16:00", delivery=True),
+            bought(100, "180", "2026-01-16 16:00", delivery=True),
+            sold(200, "181", "2026-01-20 10:00"),
+        ),
+    )
+    assert await nets(store) == [("closed", Decimal(600))]  # 400 + 200
+
+
+async def test_shares_that_are_called_away_beyond_those_held_are_a_short_of_their_own(
+    store: Store,
+) -> None:
+    """A buy-write of 100 shares and 2 calls in one order: both are assigned."""
+    call = option("call 190 2026-01-16", "AAPL")
+    await imported(
+        store,
+        statement(
+            bought(100, "180", "2026-01-05 10:00", order="o"),
+            sold(2, "1.50", "2026-01-05 10:00", instrument=call, order="o"),
+            ended("assigned", 2, "2026-01-16 16:00", call),
+            sold(200, "190", "2026-01-16 16:00", delivery=True),
+        ),
+    )
+    # 300 + 1000, and 100 short at 190.
+    assert await nets(store) == [("closed", Decimal(1300)), ("open", None)]
+    await sound(store)
+
+
+async def test_an_options_trade_is_itself_though_its_shares_were_known_first(store: Store) -> None:
+    put = option("put 180 2026-01-16", "AAPL")
+    later = statement(
+        ended("assigned", 1, "2026-01-16 16:00", put, id="b"),
+        bought(100, "180", "2026-01-16 16:00", delivery=True, id="c"),
+    )
+    await imported(store, later)
+    await imported(store, statement(sold(1, "2.00", "2026-01-05 10:00", instrument=put, id="a")))
+    await imported(store, statement(sold(100, "181", "2026-01-20 10:00", id="d")))
+
+    (trade,) = [one for one in await trades_of(store) if one.status == "closed"]
+    assert (trade.structure, trade.entry_price, trade.net_pnl, trade.exit_reason) == (
+        "single", Decimal(2), Decimal(300), "manual",
+    )  # fmt: skip
+    await sound(store)
+
+
+async def test_a_vertical_of_a_day_stays_one_though_a_leg_is_dealt_again(store: Store) -> None:
+    low, high = option("call 450 2026-01-16"), option("call 455 2026-01-16")
+    day = "2026-01-05 12:00"
+    await imported(
+        store,
+        statement(
+            bought(1, "3", day, instrument=low, dated=True),
+            sold(1, "1", day, instrument=high, dated=True),
+            sold(1, "3.5", day, instrument=low, dated=True),
+            bought(1, ".5", day, instrument=high, dated=True),
+            bought(1, "3.2", day, instrument=low, dated=True),
+            sold(1, "3.4", day, instrument=low, dated=True),
+        ),
+    )
+    assert [(one.structure, one.net_pnl) for one in await trades_of(store)] == [
+        ("vertical", Decimal(100)), ("single", Decimal(20)),
+    ]  # fmt: skip
+
+
 async def test_an_account_keeps_what_the_file_does_not_say(store: Store) -> None:
     entry = AccountEntry(name="Broker", mode="paper", currency="EUR", zone="Europe/Berlin")
     async with store.write() as session:

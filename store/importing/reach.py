@@ -27,6 +27,7 @@ async def reach(
     for one in dealt:
         _earlier(found, one.execution.instrument.ticker, one.execution.at - DAY)
     await _with_orders(session, account, source, dealt, found)
+    await _with_recorded(session, account, dealt, found)
     while await _with_trades(session, account, found):
         pass
     return found
@@ -65,6 +66,30 @@ async def _with_orders(
             for ticker, moment in rows:
                 if ticker in found:
                     _earlier(found, ticker, moment)
+
+
+async def _with_recorded(
+    session: AsyncSession,
+    account: Account,
+    dealt: Sequence[Dealt],
+    found: dict[str, datetime],
+) -> None:
+    """Trades that were recorded with the orders of these executions, by whomever."""
+    orders = sorted({one.execution.order for one in dealt if one.execution.order is not None})
+    for start in range(0, len(orders), ASKED_AT_ONCE):
+        rows = await session.execute(
+            select(Trade.ticker, func.min(Trade.opened_at))
+            .where(
+                Trade.user_id == user_of(session),
+                Trade.account_id == account.account_id,
+                Trade.broker_order_id.in_(orders[start : start + ASKED_AT_ONCE]),
+                Trade.status.in_(["open", "closed"]),
+            )
+            .group_by(Trade.ticker)
+        )
+        for ticker, moment in rows:
+            if ticker in found:
+                _earlier(found, ticker, moment)
 
 
 async def _with_trades(session: AsyncSession, account: Account, found: dict[str, datetime]) -> bool:

@@ -9,8 +9,8 @@ if its fills are those of the file on the same days; so nothing is counted twice
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
@@ -21,10 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from store.database import user_of
+from store.derived import ENDINGS
 from store.importing.ready import AUTHOR
+from store.market_facts import FACTS
 from store.models import Account, Condition, Correction, Fill, Leg, Trade
 from store.pnl import PRECISION
 from store.records import FillEntry, LegEntry, TradeEntry
+from store.statements.rounds import Dealt
 
 ASKED_AT_ONCE = 500
 # What was known at entry and no broker's file says.
@@ -32,6 +35,8 @@ KNOWN = (
     "strategy", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
     "theta", "vega", "iv", "stop_order_id", "target_order_id", "exit_reason",
 )  # fmt: skip
+
+FOLLOWS = (*ENDINGS, "manual")  # Exit reasons that follow from fills.
 
 Terms: TypeAlias = tuple[Any, ...]
 
@@ -42,6 +47,7 @@ class There:
 
     row: Any
     terms: dict[int, Terms] = field(default_factory=dict)
+    delivered: set[int] = field(default_factory=set)
     units: dict[int, Decimal] = field(default_factory=dict)
     fills: dict[int, list[Any]] = field(default_factory=dict)
 
@@ -58,6 +64,20 @@ class There:
         )
 
     @property
+    def frozen(self) -> bool:
+        """Whether somebody restated or voided it once it was flat: its executions are settled,
+        and what came after them is not its business."""
+        return (
+            not self.counts
+            and self.row["ended_by"] not in (None, AUTHOR)
+            and self.row["closed_at"] is not None
+        )
+
+    @property
+    def restates_by_hand(self) -> bool:
+        return self.row["made_by"] not in (None, AUTHOR)
+
+    @property
     def counts(self) -> bool:
         return self.row["status"] in ("open", "closed")
 
@@ -68,6 +88,14 @@ class There:
     @property
     def fees(self) -> Decimal:
         return sum((fill["fee"] for some in self.fills.values() for fill in some), Decimal(0))
+
+    def net_of(self, ids: Container[str]) -> Decimal:
+        """What its fills of these executions moved, received above 0, fees deducted."""
+        some = {
+            leg: [fill for fill in fills if fill["execution_id"] in ids]
+            for leg, fills in self.fills.items()
+        }
+        return replace(self, fills=some).cash(fees=True)
 
     def cash(self, *, fees: bool) -> Decimal:
         """What its fills moved, received above 0; with `fees` these deducted."""
@@ -108,6 +136,7 @@ class Plan:
     grown: list[Growth] = field(default_factory=list)
     restated: list[Restatement] = field(default_factory=list)
     there: list[tuple[TradeEntry, There]] = field(default_factory=list)
+    ahead: list[tuple[TradeEntry, There]] = field(default_factory=list)
     by_hand: list[TradeEntry] = field(default_factory=list)
 
     @property
@@ -120,6 +149,7 @@ class Plan:
         self.grown += other.grown
         self.restated += other.restated
         self.there += other.there
+        self.ahead += other.ahead
         self.by_hand += other.by_hand
         return self
 
@@ -145,6 +175,9 @@ def planned(
         if any(trade.by_hand for trade in found):
             plan.by_hand.append(entry)
             continue
+        if len(found) == 1 and index.ahead(entry, found[0]):
+            plan.ahead.append((entry, found[0]))
+            continue
         growth = _growth(entry, found[0], zone) if len(found) == 1 else None
         if growth is None:
             plan.restated.append(_restatement(entry, found))
@@ -153,6 +186,26 @@ def planned(
         else:
             plan.there.append((entry, found[0]))
     return plan
+
+
+def without_frozen(dealt: Iterable[Dealt], there: Iterable[There]) -> list[Dealt]:
+    """Executions without what of them is settled in trades that are frozen."""
+    settled: dict[tuple[str, Terms], list[Any]] = defaultdict(list)
+    for trade in there:
+        for leg, fills in trade.fills.items() if trade.frozen else ():
+            for fill in fills:
+                settled[str(fill["execution_id"]), trade.terms[leg]].append(fill)
+    left = []
+    for one in dealt:
+        done, what = one.execution, one.execution.instrument
+        terms = (what.kind, what.option_type, what.strike, what.expiry, what.symbol)
+        parts = settled.get((one.id, terms), ())
+        quantity = done.quantity - sum((part["quantity"] for part in parts), Decimal(0))
+        if quantity > 0:
+            fee = done.fee - sum((part["fee"] for part in parts), Decimal(0))
+            rest = replace(done, quantity=quantity, fee=fee) if parts else done
+            left.append(one._replace(execution=rest))
+    return left
 
 
 class _Index:
@@ -165,9 +218,12 @@ class _Index:
         self._by_order: dict[str, list[There]] = defaultdict(list)
         self._by_fill: dict[tuple[Any, ...], list[There]] = defaultdict(list)
         for trade in sorted(there, key=lambda one: one.number):
+            if trade.frozen:
+                continue
             for leg, fills in trade.fills.items():
                 for fill in fills:
-                    if fill["execution_id"] and trade.row["source"] == source:
+                    # Whoever recorded the trade: an import may have extended it.
+                    if fill["execution_id"] and not trade.restates_by_hand:
                         self._by_execution[fill["execution_id"], trade.terms[leg]].append(trade)
             if not trade.counts:
                 continue
@@ -206,9 +262,16 @@ class _Index:
             if trade.number in self._taken:
                 continue
             has = Counter(_loose(trade, self._zone))
-            if trade in orders or has == fills or (trade.open and has <= fills):
+            if trade in orders or has == fills or fills <= has or (trade.open and has <= fills):
                 return [trade]
         return []
+
+    def ahead(self, entry: TradeEntry, trade: There) -> bool:
+        """Whether somebody has recorded all that `entry` has, and what the file lacks yet."""
+        fills, has = Counter(_loose_entry(entry, self._zone)), Counter(_loose(trade, self._zone))
+        return fills < has and not any(
+            fill["execution_id"] for some in trade.fills.values() for fill in some
+        )
 
     def take(self, found: Iterable[There]) -> None:
         self._taken.update(trade.number for trade in found)
@@ -242,14 +305,16 @@ def _day(at: datetime, zone: ZoneInfo) -> date:
 
 
 def _growth(entry: TradeEntry, trade: There, zone: ZoneInfo) -> Growth | None:
-    """What `trade` lacks to be `entry`: nothing, or more; None where it has other than that."""
-    numbers = {terms: number for number, terms in trade.terms.items()}
-    if set(numbers) - {terms_of(leg) for leg in entry.legs}:
+    """What `trade` lacks to be `entry`: nothing, or more; None where it has other than that, or
+    began before: what was known at its entry was then known later."""
+    numbers = {(terms, leg in trade.delivered): leg for leg, terms in trade.terms.items()}
+    wanted = {(terms_of(leg), leg.delivered): leg for leg in entry.legs}
+    if set(numbers) - set(wanted) or len(wanted) < len(entry.legs):
         return None
     fills: dict[int, tuple[FillEntry, ...]] = {}
     legs: list[LegEntry] = []
-    for leg in entry.legs:
-        number = numbers.get(terms_of(leg))
+    for key, leg in wanted.items():
+        number = numbers.get(key)
         if number is None:
             legs.append(leg)
             continue
@@ -260,7 +325,13 @@ def _growth(entry: TradeEntry, trade: There, zone: ZoneInfo) -> Growth | None:
             fills[number] = more
     if not trade.open and (fills or legs or trade.fees != _fees(entry)):
         return None
+    if (fills or legs) and opened_at(entry) < trade.row["opened_at"]:
+        return None
     return Growth(trade.number, fills, tuple(legs))
+
+
+def opened_at(entry: TradeEntry) -> datetime:
+    return min(fill.filled_at for leg in entry.legs for fill in leg.fills)
 
 
 def _fees(entry: TradeEntry) -> Decimal:
@@ -271,20 +342,32 @@ def _more(
     wanted: Sequence[FillEntry], there: Sequence[Any], zone: ZoneInfo
 ) -> tuple[FillEntry, ...] | None:
     """The fills that are not there yet; None if one is there that is not wanted."""
-    left = list(wanted)
+    by_id = {fill.execution_id: fill for fill in wanted}
+    found: set[str | None] = set()
+    noted: list[Any] = []
     for row in there:
-        same = next((fill for fill in left if _same(fill, row, zone)), None)
+        fill = by_id.get(row["execution_id"])
+        if row["execution_id"] is None:
+            noted.append(row)
+        elif fill is None or not _alike(fill, row):
+            return None
+        else:
+            found.add(fill.execution_id)
+    left = [fill for fill in wanted if fill.execution_id not in found]
+    for row in noted:  # As somebody noted it, without the broker's id.
+        day = _day(row["filled_at"], zone)
+        same = next(
+            (fill for fill in left if _alike(fill, row) and _day(fill.filled_at, zone) == day), None
+        )
         if same is None:
             return None
         left.remove(same)
     return tuple(left)
 
 
-def _same(fill: FillEntry, row: Any, zone: ZoneInfo) -> bool:
-    alike = (fill.side, fill.quantity, fill.price) == (row["side"], row["quantity"], row["price"])
-    if row["execution_id"] is None:
-        return alike and _day(fill.filled_at, zone) == _day(row["filled_at"], zone)
-    return alike and fill.execution_id == row["execution_id"]
+def _alike(fill: FillEntry, row: Any) -> bool:
+    said = ("side", "quantity", "price", "kind")
+    return all(getattr(fill, name) == row[name] for name in said)
 
 
 def _restatement(entry: TradeEntry, found: Sequence[There]) -> Restatement:
@@ -334,6 +417,8 @@ async def trades_there(
             row["instrument"], row["option_type"], row["strike"], row["expiry"], row["symbol"],
         )  # fmt: skip
         trade.units[leg] = row["multiplier"]
+        if row["delivered"]:
+            trade.delivered.add(leg)
         trade.fills[leg] = []
     for row in parts[Fill]:
         by_number[row["trade_number"]].fills[row["leg_number"]].append(row)
@@ -355,8 +440,12 @@ async def with_what_was_known(session: AsyncSession, entry: TradeEntry, number: 
     named: dict[str, Decimal | str] = {
         one["name"]: one["word"] if one["number"] is None else one["number"]
         for one in conditions.mappings()
+        # What the market gave an imported trade is worked out anew: it may have begun earlier.
+        if row["source"] != entry.source or one["name"] not in FACTS
     }
     known = {name: row[name] for name in KNOWN if row[name] is not None}
+    if known.get("exit_reason") in FOLLOWS:
+        del known["exit_reason"]
     return entry.model_copy(update={**known, "conditions": named or entry.conditions})
 
 

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
@@ -20,10 +19,12 @@ from store.importing.settling import (
     Plan,
     Restatement,
     There,
+    opened_at,
     planned,
     trades_there,
     with_free_orders,
     with_what_was_known,
+    without_frozen,
 )
 from store.models import Account
 from store.pnl import PRECISION
@@ -190,10 +191,14 @@ async def _settle(
     back_to = sorted((await reach(session, account, source, dealt)).items())
     some = [dict(back_to[start : start + AT_ONCE]) for start in range(0, len(back_to), AT_ONCE)]
     made: dict[str, Assembled] = {}
+    frozen: list[There] = []
     for few in some:
         kept = await executions_of(session, account.account_id, source, few)
+        there = await trades_there(session, account, few)
+        frozen += [trade for ones in there.values() for trade in ones if trade.frozen]
         for ticker, ones in kept.items():
-            found = assembled(ones, account=account.name, source=source)
+            left = without_frozen(ones, there.get(ticker, ()))
+            found = assembled(left, account=account.name, source=source)
             trades = tuple(_with_bracket(one, statement.brackets) for one in found.trades)
             made[ticker] = replace(found, trades=trades)
     zone = ZoneInfo(account.zone)
@@ -213,7 +218,7 @@ async def _settle(
         raise Conflict(f"The trades of {account.name} do not come to rest; nothing was recorded.")
     for entry, trade in plan.there:
         _require_same_cash(entry, trade)
-    _count(result, dealt, made, plan)
+    _count(result, dealt, made, plan, frozen)
 
 
 def _with_bracket(entry: TradeEntry, brackets: Mapping[str, Bracket]) -> TradeEntry:
@@ -245,10 +250,6 @@ async def _restate(session: AsyncSession, account: Account, restatement: Restate
         await correct_trade(session, restatement.restated, entry, reason=WHY, author=AUTHOR)
 
 
-def opened_at(entry: TradeEntry) -> datetime:
-    return min(fill.filled_at for leg in entry.legs for fill in leg.fills)
-
-
 def _require_same_cash(entry: TradeEntry, trade: There) -> None:
     """The second method: what the database holds of a trade against what its executions are."""
     wanted = entry_cash(entry)
@@ -266,19 +267,23 @@ def _count(
     dealt: Sequence[Dealt],
     made: Mapping[str, Assembled],
     plan: Plan,
+    frozen: Sequence[There],
 ) -> None:
     ids = {one.id for one in dealt}
     result.executions += len(ids)
-    for entry, trade in plan.there:
+    settled = [*plan.there, *plan.ahead]
+    for entry, trade in settled:
         if any(fill.execution_id in ids for leg in entry.legs for fill in leg.fills):
             result.standing[trade.number] = "open" if trade.open else "closed"
     with localcontext(prec=PRECISION):
-        for entry, _ in plan.there:
+        for entry, _ in settled:
             moved = entry_cash(entry, ids)
             result.in_trades += moved.net
             result.fees += moved.gross - moved.net
         for entry in plan.by_hand:
             result.by_hand += entry_cash(entry, ids).net
+        for trade in frozen:
+            result.by_hand += trade.net_of(ids)
         for ticker, some in made.items():
             if unopened := unopened_in(ticker, some, ids):
                 result.unopened += (unopened,)

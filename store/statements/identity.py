@@ -32,7 +32,7 @@ def identified(statement: Statement) -> tuple[dict[str | None, list[Dealt]], lis
     by which of those that say the same it is: equal rows are as many executions, and a file
     that overlaps with another has them again.
     """
-    found: dict[str | None, list[Dealt]] = {}
+    found: dict[str | None, dict[str, Dealt]] = {}
     rejected: list[Rejection] = []
     places: Counter[object] = Counter()
     same: Counter[tuple[object, ...]] = Counter()
@@ -47,8 +47,13 @@ def identified(statement: Statement) -> tuple[dict[str | None, list[Dealt]], lis
         said = _said(checked)
         same[said] += 1
         name = _id(checked, f"row-{_digest(said)}-{same[said]}")
-        found.setdefault(one.account, []).append(Dealt(name, place, checked))
-    return found, rejected
+        book = found.setdefault(one.account, {})
+        earlier = book.get(name)
+        if earlier is not None and not _goes_on(earlier.execution, checked):
+            rejected.append(_twice(statement, one, earlier.execution))
+        elif earlier is None or checked.quantity > earlier.execution.quantity:
+            book[name] = Dealt(name, place, checked)
+    return {number: list(book.values()) for number, book in found.items()}, rejected
 
 
 def rounding(statement: Statement) -> Decimal:
@@ -114,17 +119,19 @@ def _checked(one: Execution) -> Execution:
         fee=one.fee,
         kind=one.kind,
     )
-    leg_of(
-        1,
-        LegEntry(
-            instrument=instrument.kind,
-            fills=(fill,),
-            option_type=instrument.option_type,
-            strike=instrument.strike,
-            expiry=instrument.expiry,
-            multiplier=instrument.multiplier,
-            symbol=instrument.symbol,
-        ),
+    leg = LegEntry(
+        instrument=instrument.kind,
+        fills=(fill,),
+        option_type=instrument.option_type,
+        strike=instrument.strike,
+        expiry=instrument.expiry,
+        multiplier=instrument.multiplier,
+        symbol=instrument.symbol,
+    )
+    leg_of(1, leg)
+    # 180 and 180.00 are one strike.
+    instrument = replace(
+        instrument, strike=leg.strike, multiplier=leg.multiplier, symbol=leg.symbol
     )
     if one.side is None and one.kind == "trade":
         raise Invalid("it says neither buy nor sell")
@@ -150,6 +157,18 @@ def _rejection(statement: Statement, one: Execution, error: Invalid | Validation
     return Rejection(statement.path.name, one.row, column, printable(value), reason)
 
 
+def _goes_on(earlier: Execution, later: Execution) -> bool:
+    """Whether both are one execution: the same row twice, or an order filled further."""
+    return _said(earlier) == _said(later) or (
+        later.partial and (earlier.instrument, earlier.side) == (later.instrument, later.side)
+    )
+
+
+def _twice(statement: Statement, one: Execution, earlier: Execution) -> Rejection:
+    reason = f"row {earlier.row} has the same id and says something else"
+    return Rejection(statement.path.name, one.row, "id", printable(one.id or ""), reason)
+
+
 def _id(one: Execution, made: str) -> str:
     return made if one.id is None else _short(NAME.validate_python(one.id))
 
@@ -161,9 +180,9 @@ def _short(name: str) -> str:
 def _said(one: Execution) -> tuple[object, ...]:
     instrument = one.instrument
     return (
-        one.account, instrument.kind, instrument.ticker, instrument.option_type,
-        instrument.strike, instrument.expiry, one.side, one.quantity, one.price,
-        one.at.isoformat(), one.kind, one.order,
+        one.account, instrument.kind, instrument.ticker, instrument.symbol,
+        instrument.option_type, instrument.strike, instrument.expiry, instrument.multiplier,
+        one.side, one.quantity, one.price, one.at.isoformat(), one.kind, one.order,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from store import structures
-from store.records import LegEntry, TradeEntry
+from store.records import LegEntry, Side, TradeEntry
 from store.statements.execution import Instrument
 from store.statements.rounds import Dealt, Part, Round, in_order, rounds
 
@@ -41,14 +41,20 @@ def assembled(dealt: Iterable[Dealt], *, account: str, source: str) -> Assembled
         made, left = rounds(some)
         found += made
         unopened += left
-    delivered = _delivered(found)
+    by_option = _delivered(found)
+    delivered = {id(one) for some in by_option.values() for one in some}
     groups = _grouped([one for one in found if id(one) not in delivered])
-    groups.sort(key=lambda group: _since(group[0]))
-    trades = []
-    for group in groups:
-        options = {id(one) for one in group}
-        shares = [one for one in found if id(one) in delivered and delivered[id(one)] in options]
-        trades.append(_entry(group, shares, account, source))
+    trades = [
+        entry
+        for group in sorted(groups, key=lambda group: _since(group[0]))
+        for entry in _entries(
+            group,
+            [shares for one in group for shares in by_option.get(id(one), ())],
+            account,
+            source,
+        )
+    ]
+    trades.sort(key=lambda entry: min(leg.fills[0].filled_at for leg in entry.legs))
     return Assembled(tuple(trades), tuple(unopened))
 
 
@@ -57,25 +63,30 @@ def _since(one: Round) -> tuple[datetime, int, str]:
     return first.execution.at, first.place, first.id
 
 
-def _delivered(found: Sequence[Round]) -> dict[int, int]:
-    """Of each round of shares that an assignment or exercise opened, the option's round; both
-    by their `id()`."""
-    ended: dict[tuple[str, date, Decimal, Decimal], list[Round]] = defaultdict(list)
+def _delivered(found: Sequence[Round]) -> dict[int, list[Round]]:
+    """The rounds of shares that assignments and exercises opened, by the `id()` of the option's
+    round: of its strike and day, dealt the way its end deals, no more than it ends."""
+    due: dict[tuple[str, date, Decimal, Side], list[tuple[Round, Decimal]]] = defaultdict(list)
     for one in found:
         for part in one.parts:
             if part.fill.kind in ("assigned", "exercised") and one.instrument.strike:
                 shares = part.fill.quantity * one.instrument.unit
-                ticker, strike = one.instrument.ticker, one.instrument.strike
-                ended[ticker, part.fill.filled_at.date(), strike, shares].append(one)
-    delivered = {}
-    for one in found:
+                # A short put and a long call receive shares, a long put and a short call give.
+                receives = (part.fill.side == "sell") == (one.instrument.option_type == "call")
+                place = (one.instrument.ticker, part.fill.filled_at.date(), one.instrument.strike)
+                due[(*place, "buy" if receives else "sell")].append((one, shares))
+    delivered: dict[int, list[Round]] = defaultdict(list)
+    for one in sorted(found, key=_since):
         first = one.parts[0]
-        if not first.dealt.execution.delivery:
-            continue
         done = first.dealt.execution
-        options = ended.get((one.instrument.ticker, done.at.date(), done.price, done.quantity))
-        if options:
-            delivered[id(one)] = id(options.pop(0))
+        if not done.delivery:
+            continue
+        waiting = due[one.instrument.ticker, done.at.date(), done.price, first.fill.side]
+        for index, (option, shares) in enumerate(waiting):
+            if shares >= first.fill.quantity:
+                waiting[index] = (option, shares - first.fill.quantity)
+                delivered[id(option)].append(one)
+                break
     return delivered
 
 
@@ -102,8 +113,15 @@ def _parts(group: Sequence[Round]) -> list[list[Round]]:
     """`group` as one trade, or where it is none, what of it is."""
     if len(group) == 1:
         return [list(group)]
-    several = len({one.instrument for one in group}) == len(group) <= LEGS_MAX
-    if several and (group[0].opening.execution.order is not None or _has_name(group)):
+    first: dict[Instrument, Round] = {}
+    for one in group:
+        first.setdefault(one.instrument, one)
+    if len(first) < len(group):  # One of them was dealt again.
+        again = [one for one in group if first[one.instrument] is not one]
+        return _parts(list(first.values())) + _parts(again)
+    if len(group) <= LEGS_MAX and (
+        group[0].opening.execution.order is not None or _has_name(group)
+    ):
         return [list(group)]
     sizes: dict[Decimal, list[Round]] = defaultdict(list)
     for one in group:
@@ -143,29 +161,43 @@ def _entered(one: Round) -> Decimal:
     )
 
 
-def _entry(
+def _entries(
     group: Sequence[Round], shares: Sequence[Round], account: str, source: str
-) -> TradeEntry:
-    """The trade of rounds that were opened as one, and of the shares delivered to it."""
+) -> list[TradeEntry]:
+    """The trade of rounds that were opened as one and of the shares delivered to it, which are
+    one leg; and trades of the delivered shares that cannot be in it: of another side, of an
+    execution that is in it already, or one leg too many."""
     first = group[0].opening
-    return TradeEntry(
+    inside = {part.dealt.id for one in group for part in one.parts}
+    joined: list[Round] = []
+    alone: list[Round] = []
+    for one in sorted(shares, key=_since):
+        fits = len(group) < LEGS_MAX and inside.isdisjoint(part.dealt.id for part in one.parts)
+        if fits and (not joined or joined[0].parts[0].fill.side == one.parts[0].fill.side):
+            joined.append(one)
+            inside |= {part.dealt.id for part in one.parts}
+        else:
+            alone.append(one)
+    legs = [_leg(one.instrument, one.parts, delivered=False) for one in group]
+    if joined:
+        parts = [part for one in joined for part in one.parts]
+        legs.append(_leg(joined[0].instrument, parts, delivered=True))
+    entry = TradeEntry(
         account=account,
         ticker=group[0].instrument.ticker,
-        legs=(
-            *(_leg(one, delivered=False) for one in group),
-            *(_leg(one, delivered=True) for one in shares),
-        ),
+        legs=tuple(legs),
         source=source,
         external_id=first.id,
         broker_order_id=first.execution.order,
     )
+    others = [found for one in alone for found in _entries([one], [], account, source)]
+    return [entry, *others]
 
 
-def _leg(one: Round, *, delivered: bool) -> LegEntry:
-    instrument = one.instrument
+def _leg(instrument: Instrument, parts: Sequence[Part], *, delivered: bool) -> LegEntry:
     return LegEntry(
         instrument=instrument.kind,
-        fills=tuple(part.fill for part in one.parts),
+        fills=tuple(part.fill for part in parts),
         option_type=instrument.option_type,
         strike=instrument.strike,
         expiry=instrument.expiry,
