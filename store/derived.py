@@ -200,10 +200,13 @@ def check_size(name: str, value: Decimal | None, digits: int) -> None:
 def _risk(
     trade: pnl.Result, stop_loss: Decimal | None, shape: Sequence[structures.Held]
 ) -> Decimal | None:
-    """|entry - stop| where a stop was set, else the defined maximum loss, else unknown."""
-    if stop_loss is not None:
-        return pnl.risk_from_stop(trade, stop_loss)
-    return structures.loss_max(shape)
+    """|entry - stop| where a stop was set that would lose, else the defined maximum loss, else
+    unknown; never more than that maximum. A stop at the entry risks nothing to measure by."""
+    most = structures.loss_max(shape)
+    if stop_loss is None or (trade.entry_price - stop_loss) * trade.sign < 0:
+        return most
+    risk = pnl.risk_from_stop(trade, stop_loss)
+    return risk if risk is None or most is None else min(risk, most)
 
 
 def _notional(shape: Sequence[structures.Held]) -> Decimal:

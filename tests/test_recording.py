@@ -111,6 +111,31 @@ async def net_of(book: Store, number: int = 1) -> Decimal:
 # Opening, filling, closing.
 
 
+@pytest.mark.parametrize(
+    ("fills", "stop", "risk"),
+    [
+        ("buy 100 @ 10 fee 1 on 2026-01-05T15:30", "12", None),  # Would win.
+        ("sell 100 @ 10 fee 1 on 2026-01-05T15:30", "9", None),
+        ("sell 100 @ 10 fee 1 on 2026-01-05T15:30", "12", Decimal(200)),
+        ("buy 100 @ 10 fee 1 on 2026-01-05T15:30", "10", None),
+    ],
+)
+async def test_only_a_stop_that_would_lose_says_what_is_risked(
+    book: Store, fills: str, stop: str, risk: Decimal | None
+) -> None:
+    await opened(book, equity(fills), stop_loss=stop)
+    assert (await found(book)).initial_risk == risk
+
+
+async def test_a_long_option_risks_its_premium_whatever_the_stop_says(book: Store) -> None:
+    """2 x 1.50 x 100 = 300 paid; a stop at -5 would be a loss of 1,300."""
+    leg = equity("buy 2 @ 1.50 fee 1 on 2026-01-05T15:30") | {
+        "instrument": "option", "option_type": "call", "strike": "250", "expiry": "2026-03-20",
+    }  # fmt: skip
+    await opened(book, leg, stop_loss="-5")
+    assert (await found(book)).initial_risk == 300
+
+
 async def test_a_trade_lives_from_its_first_fill_to_flat(book: Store) -> None:
     await opened(book, equity("buy 100 @ 10 fee 1 on 2026-01-05T15:30"), stop_loss="9")
     trade = await found(book)

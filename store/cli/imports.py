@@ -261,7 +261,7 @@ def say_statement_result(statement: Statement, result: StatementResult) -> None:
             f" {amount(result.worked_out)}: fractions of cents"
         )
     if result.rounding:
-        say(f"            rounding to the digits kept: {result.rounding:f}")
+        say(f"            rounding to the digits kept: {result.rounding.normalize():f}")
     for kind, moved in result.other_cash.items():
         say(f"  not dealt {kind}: {amount(moved)}")
     say(
