@@ -457,12 +457,12 @@ async def test_a_closed_trade_takes_no_fill(ledger: Store) -> None:
     fill = {"number": 1, "side": "sell", "quantity": "1", "price": "1", "filled_at": LATER}
 
     assert await refusal(ledger, "add_fill", **fill) == (
-        "Trade 1 is closed and locked; what is wrong in it is corrected by correct_trade or"
-        " void_trade."
+        "Trade 1 is closed and locked; what is wrong in it is restated by a correction,"
+        " or the trade is voided."
     )
     assert await refusal(ledger, "close_trade", number=1, price="1", closed_at=LATER) == (
-        "Trade 1 is closed and locked; what is wrong in it is corrected by correct_trade or"
-        " void_trade."
+        "Trade 1 is closed and locked; what is wrong in it is restated by a correction,"
+        " or the trade is voided."
     )
 
 

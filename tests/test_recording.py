@@ -457,9 +457,9 @@ async def test_keys_are_each_users_own(book: Store) -> None:
     [
         ("price", 10.5, "exact decimal"),
         ("price", True, "exact decimal"),
-        ("price", "NaN", "finite"),
-        ("price", "Infinity", "finite"),
-        ("price", "1E+999999", "number up to 92233720369"),
+        ("price", "NaN", "a number such as"),
+        ("price", "Infinity", "a number such as"),
+        ("price", "1E+999999", "a number such as"),
         ("quantity", "92233720369", "number up to 92233720369"),
         ("quantity", "0", "greater than 0"),
         ("quantity", "-1", "greater than 0"),

@@ -123,7 +123,9 @@ async def filled(place: Place) -> None:
     await record(store, "2026-01-05 A +1", strategy="swing")
     async with store.write() as session:
         await answer_checklist(session, 2, [CheckEntry(question="liquid?", answer="yes")])
-        await import_file(session, dealing.statement(dealing.bought(1, 10, "2026-01-05 10:00")))
+        await import_file(
+            session, dealing.statement(dealing.bought(1, 10, "2026-01-05 10:00"), account="main")
+        )
     async with store.write() as session:
         await add_note(session, 1, "mine", key="k")
         await void_trade(session, 3, reason="twice")
