@@ -145,7 +145,9 @@ def flex_rows(count: int) -> Iterator[str]:
     at = datetime(2020, 1, 2, 10)  # noqa: DTZ001
     held = dict.fromkeys(range(TICKERS), 0)
     for number in range(1, count + 1):
-        at += timedelta(seconds=chance.randint(1, 900))
+        at += timedelta(seconds=chance.randint(1, 300))
+        if at.hour >= 16:  # The market is open from 10 to 16 here, every day.
+            at = at.replace(hour=10, minute=0, second=0) + timedelta(days=1)
         ticker = chance.randrange(TICKERS)
         position = held[ticker]
         if position and chance.random() < 0.6:
