@@ -1,12 +1,14 @@
 """Which facts known at entry go with winning, beyond luck?"""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import Select, and_, literal, select
+from sqlalchemy import Label, bindparam, case
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.columns import Words
 from store.evidence.book import Book
 from store.evidence.verdicts import (
     CLAIMS,
@@ -20,10 +22,9 @@ from store.evidence.verdicts import (
 )
 from store.models import Trade
 from store.queries.answer import Answer, Counts, Evidence, Optional, Part, Rate, Ratio
-from store.queries.asking import Asked, ask, refuse_unknown
+from store.queries.asking import Asked, Question, ask, refuse_unknown
 from store.queries.books import Whole, ledger_version, remembered, worked_out
 from store.queries.filters import Filters, question
-from store.queries.summing import summed, sums_of
 from store.stats import Sums, design_effect
 
 
@@ -98,11 +99,20 @@ async def get_best_entry_conditions(
     )
 
 
+def _by_ticker() -> Sequence[Label[Any]]:
+    """Whether it is the ticker `own`."""
+    mine = Trade.ticker == bindparam("own", type_=Words)
+    return [case((mine, 1), else_=0).label("mine")]
+
+
+BY_TICKER = Question(by=_by_ticker)
+
+
 async def _worked_out(
     session: AsyncSession, filters: Filters, avoid: bool
 ) -> tuple[Asked, Verdicts, OwnRate | None]:
     ticker = filters.ticker.strip().upper() if filters.ticker else None
-    asked = await ask(session, Filters(mode=filters.mode), partial(_of_ticker, ticker))
+    asked = await ask(session, Filters(mode=filters.mode), BY_TICKER, {"own": ticker})
     found = await evidence_of(session, asked, avoid=avoid)
     return asked, found, await _own(session, filters, asked, found, ticker)
 
@@ -135,22 +145,15 @@ def shrunk_rate(sums: Sums, found: Verdicts) -> float | None:
     )
 
 
-def _of_ticker(ticker: str | None, facts: Any) -> Select[Any]:
-    """The sums of the ticker's own trades, if one is asked for: a row, or none."""
-    mine = and_(*facts, Trade.ticker == ticker)
-    own = summed([Trade.ticker.label("name")], [mine]).subquery("own")
-    return select(literal(1).label("position"), *own.c)
-
-
 async def _own(
     session: AsyncSession, filters: Filters, asked: Asked, found: Verdicts, ticker: str | None
 ) -> OwnRate | None:
     if ticker is None:
         return None
-    if not asked.rows:
+    sums = asked.groups.by(lambda key: key[0]).get(1)
+    if sums is None:
         await refuse_unknown(session, filters)
         return None
-    sums = sums_of(asked.rows[0], "own_")
     return OwnRate(
         **Counts.model_validate(Rate.of(sums)).model_dump(),
         shrunk_win_rate=shrunk_rate(sums, found),
