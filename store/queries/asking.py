@@ -109,6 +109,11 @@ class Asked:
     rows: Sequence[Any]
 
     @property
+    def n(self) -> int:
+        """How many closed trades match."""
+        return self.book.n if self.book else 0
+
+    @property
     def sums(self) -> Sums:
         return self.groups.total
 
@@ -143,7 +148,7 @@ class Asked:
             zone=book.zone if book else None,
             first=book.first if book else None,
             last=book.last if book else None,
-            trades=self.sums.n,
+            trades=self.n,
             left_out=list(self._left_out()),
         )
 

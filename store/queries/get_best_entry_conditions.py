@@ -83,7 +83,7 @@ async def get_best_entry_conditions(
         session, version, key, partial(_worked_out, session, filters, avoid)
     )
     best = found.verdicts[0].tier if found.verdicts else "insufficient"
-    evidence: Evidence = (own.tier if own else best) if asked.sums.n else "none"
+    evidence: Evidence = (own.tier if own else best) if asked.n else "none"
     return EntryConditions(
         summary=_of_ticker_said(own) + _summary(asked, found),
         evidence=evidence,
@@ -178,7 +178,7 @@ def _of_ticker_said(own: OwnRate | None) -> str:
 
 
 def _summary(asked: Asked, found: Verdicts) -> str:
-    if asked.book is None or not asked.sums.n:
+    if asked.book is None or not asked.n:
         return "No closed trades match."
     tiers = [verdict.tier for verdict in found.verdicts]
     claims, hints = sum(tier in CLAIMS for tier in tiers), tiers.count("suggestive")
@@ -191,7 +191,7 @@ def _summary(asked: Asked, found: Verdicts) -> str:
             f" {hints} suggestive"
             + (f"; {refused} stood out but {_REFUSED[found.avoid]} or faded." if refused else ".")
         )
-        said += f" {asked.sums.n} closed {asked.mode} trades, {found.checked} conditions checked."
+        said += f" {asked.n} closed {asked.mode} trades, {found.checked} conditions checked."
         return f"{said} {visible(found)}{asked.caveat}"
     return f"Not enough evidence. {nothing_yet(found)}{asked.caveat}"
 

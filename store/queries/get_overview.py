@@ -49,7 +49,7 @@ async def get_overview(session: AsyncSession, filters: Filters) -> Overview:
         evidence=asked.evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
-        closed=asked.sums.n,
+        closed=asked.n,
         open=asked.book.open_n if asked.book else 0,
         superseded=status.get("superseded", 0),
         void=status.get("void", 0),
@@ -68,7 +68,7 @@ def _summary(asked: Asked) -> str:
     if asked.book is None:
         return "The store is empty."
     return (
-        f"{asked.sums.n} closed and {asked.book.open_n} open {asked.mode} trades;"
+        f"{asked.n} closed and {asked.book.open_n} open {asked.mode} trades;"
         f" claims need {CLOSED_MIN} closed.{asked.caveat}"
     )
 

@@ -259,7 +259,7 @@ def _hours(row: Any, outcome: str) -> list[float]:
 
 async def _course(session: AsyncSession, asked: Asked) -> Any:
     """How the trades asked about went one after the other; None where there are none."""
-    if asked.book is None or not asked.sums.n:
+    if asked.book is None or not asked.n:
         return None
     whole = Whole(asked.book.mode, asked.book.currency)
 
@@ -276,7 +276,7 @@ def _asked_about(session: AsyncSession, asked: Asked, whole: Whole) -> list[Colu
 
 
 async def _drawdown_order_p(session: AsyncSession, asked: Asked) -> float | None:
-    if asked.book is None or not asked.sums.n:
+    if asked.book is None or not asked.n:
         return None
     whole = Whole(asked.book.mode, asked.book.currency)
     key = ("drawdown", whole, tuple(asked.filters.said().items()))
@@ -284,7 +284,7 @@ async def _drawdown_order_p(session: AsyncSession, asked: Asked) -> float | None
     async def reordered() -> tuple[float | None]:
         from store.evidence.reordering import REORDERED_MAX, drawdown_percentile  # numpy.
 
-        if asked.sums.n > REORDERED_MAX:
+        if asked.n > REORDERED_MAX:
             return (None,)
         return (
             await asyncio.to_thread(drawdown_percentile, await _net_pnls(session, asked, whole)),
@@ -316,7 +316,7 @@ class _Found:
 async def _comparison(session: AsyncSession, asked: Asked) -> _Found | None:
     """Of all strategies of the whole book; None where filters leave a part of it, for a part
     that was picked first proves nothing."""
-    if asked.book is None or asked.sums.n != asked.book.book_n:
+    if asked.book is None or asked.n != asked.book.book_n:
         return None
     whole = Whole(asked.book.mode, asked.book.currency)
     return await worked_out(session, whole, asked.version, "strategies", _compare)
@@ -343,7 +343,7 @@ def _told(found: _Found) -> Compared:
 
 def _strategies(asked: Asked, found: "_Found | None") -> list[StrategyRate]:
     """Each strategy by net P&L, best first, ties by name."""
-    groups = asked.groups.by(lambda key: key)
+    groups = asked.groups.by(lambda key: (key[0],))
     ranked = sorted(groups.items(), key=lambda item: (-item[1].net_pnl, item[0][0] or ""))
     return [_strategy_rate(key[0], sums, found) for key, sums in ranked]
 

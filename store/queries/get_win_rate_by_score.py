@@ -122,7 +122,7 @@ async def get_win_rate_by_score(
 
 def _claims(asked: Asked, verdict: RangeVerdict, predictive: Predictive) -> bool:
     """Whether something is claimed about the very trades that were asked about."""
-    whole = asked.book is not None and asked.sums.n == asked.book.book_n
+    whole = asked.book is not None and asked.n == asked.book.book_n
     claimed = verdict.verdict in ("better", "worse") or predictive.score_is_predictive == "yes"
     return whole and asked.evidence == "descriptive" and claimed
 
@@ -202,10 +202,10 @@ def _summary(
     verdict: RangeVerdict,
     predictive: Predictive,
 ) -> str:
-    if asked.book is None or not asked.sums.n:
+    if asked.book is None or not asked.n:
         return "No closed trades match."
     if not inside.n + rest.n:
-        return f"None of {asked.sums.n} closed trades carries a {score} score.{asked.caveat}"
+        return f"None of {asked.n} closed trades carries a {score} score.{asked.caveat}"
     asked_range = f"{score} score {low:g} to {high:g}: {inside.said()}"
     compared = f"; the rest: {rest.said()}." if rest.n else "."
     if predictive.reason is not None:

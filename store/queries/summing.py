@@ -7,10 +7,11 @@ row of an answer; what belongs together is added up here, exactly.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from operator import mul
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -32,7 +33,8 @@ from store.columns import MONEY_DIGITS
 from store.models import Trade
 from store.stats import BLOCK_WEEKS, Clusters, Sums
 
-Key = tuple[Any, ...]
+Key = Sequence[Any]
+MONEY_COLUMNS, WEEK_COLUMNS = 7, 3  # After the key.
 Name = TypeVar("Name", bound=Hashable)
 WIN, BREAKEVEN, LOSS = 1, 0, -1
 
@@ -131,19 +133,17 @@ class Grouped:
     def by(self, group: Callable[[Key], Name | None]) -> dict[Name, Sums]:
         """The sums of each group that `group` gives for a key; None belongs to no group."""
         money: defaultdict[Name, list[Sequence[Any]]] = defaultdict(list)
-        for *key, sign, n, gross, fees, net, squares, cubes in self.money:
-            if (name := group(tuple(key))) is not None:
-                money[name].append((sign, n, gross, fees, net, squares, cubes))
-        weeks: defaultdict[Name, dict[int, tuple[int, int]]] = defaultdict(dict)
-        for *key, week, wins, decided in self.weeks:
-            if (name := group(tuple(key))) is not None:
-                own = weeks[name]
-                before = own.get(week, (0, 0))
-                own[week] = before[0] + wins, before[1] + decided
+        for row in self.money:
+            if (name := group(row[:-MONEY_COLUMNS])) is not None:
+                money[name].append(row[-MONEY_COLUMNS:])
+        weeks: defaultdict[Name, list[Sequence[int]]] = defaultdict(list)
+        for row in self.weeks:
+            if (name := group(row[:-WEEK_COLUMNS])) is not None:
+                weeks[name].append(row[-WEEK_COLUMNS:])
         return {name: _sums(rows, weeks[name]) for name, rows in money.items()}
 
 
-def _sums(rows: Sequence[Sequence[Any]], weeks: Mapping[int, tuple[int, int]]) -> Sums:
+def _sums(rows: Sequence[Sequence[Any]], weeks: Sequence[Sequence[int]]) -> Sums:
     counts, nets, squares = ({WIN: 0, BREAKEVEN: 0, LOSS: 0} for _ in range(3))
     gross = fees = 0
     cubes = 0.0
@@ -153,10 +153,6 @@ def _sums(rows: Sequence[Sequence[Any]], weeks: Mapping[int, tuple[int, int]]) -
         nets[sign] += own_net
         squares[sign] += own_squares
         cubes += own_cubes
-    blocks: defaultdict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for week, (wins, decided) in weeks.items():
-        before = blocks[week // BLOCK_WEEKS]
-        blocks[week // BLOCK_WEEKS] = before[0] + wins, before[1] + decided
     return Sums(
         n=sum(counts.values()),
         wins=counts[WIN],
@@ -171,16 +167,24 @@ def _sums(rows: Sequence[Sequence[Any]], weeks: Mapping[int, tuple[int, int]]) -
         cubes=cubes,
         won_squares=float(squares[WIN]),
         lost_squares=float(squares[LOSS]),
-        weeks=_clusters(weeks.values()),
-        blocks=_clusters(blocks.values()),
+        weeks=_clusters(weeks, 1),
+        blocks=_clusters(weeks, BLOCK_WEEKS),
     )
 
 
-def _clusters(clusters: Iterable[tuple[int, int]]) -> Clusters:
-    n = ww = wd = dd = 0
-    for wins, decided in clusters:
-        n, ww, wd, dd = n + 1, ww + wins * wins, wd + wins * decided, dd + decided * decided
-    return Clusters(n, ww, wd, dd)
+def _clusters(rows: Sequence[Sequence[int]], length: int) -> Clusters:
+    """Over clusters of `length` weeks; a week may come in several rows."""
+    won: defaultdict[int, int] = defaultdict(int)
+    of: defaultdict[int, int] = defaultdict(int)
+    for week, wins, decided in rows:
+        won[week // length] += wins
+        of[week // length] += decided
+    w, d = list(won.values()), list(of.values())
+    return Clusters(len(d), _dot(w, w), _dot(w, d), _dot(d, d))
+
+
+def _dot(left: Sequence[int], right: Sequence[int]) -> int:
+    return sum(map(mul, left, right))
 
 
 def kept_money(kept: int) -> Decimal:
