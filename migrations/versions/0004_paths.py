@@ -156,7 +156,7 @@ PACKED_SQLITE = f"""
 UNPACKED_SQLITE = """
     SELECT {path}.user_id AS user_id, {path}.trade_number AS trade_number,
         strftime('%Y-%m-%dT%H:%M:%S', {path}.begins_at,
-            json_extract(e.value, '$[0]') * {path}.time_unit / 1000000 || ' seconds')
+            (json_extract(e.value, '$[0]') * {path}.time_unit / 1000000) || ' seconds')
             || printf('.%06dZ', json_extract(e.value, '$[0]') * {path}.time_unit % 1000000)
             AS taken_at,
         json_extract(e.value, '$[1]') * {path}.price_unit AS mark_price,
