@@ -21,8 +21,8 @@ from tests.ledger import moment, read, record, trade
 
 CLIENTS = ("sqlite-pragmas", "sqlite-raw", "postgresql-app", "postgresql-owner")
 PRAGMAS = ("foreign_keys", "recursive_triggers")
-PARTS = ("legs", "fills", "conditions", "snapshots")
-APPENDED = ("corrections", "notes", "requests", "audit")
+PARTS = ("legs", "fills", "conditions")
+APPENDED = ("paths", "corrections", "notes", "requests", "audit")
 TABLES = Base.metadata.tables
 REFUSED = (
     sqlite3.Error,
@@ -273,8 +273,46 @@ async def test_what_is_appended_never_changes(client: Client, table: str) -> Non
 async def test_no_table_is_emptied(client: Client) -> None:
     if client.sqlite:
         pytest.skip("SQLite has no TRUNCATE")
-    for table in ("users", "accounts", "trades", *PARTS, *APPENDED):
+    for table in ("users", "accounts", "trades", "snapshots", *PARTS, *APPENDED):
         await client.refused(f"TRUNCATE {table} CASCADE")
+
+
+async def test_no_snapshot_comes_to_a_locked_trade_or_goes_without_its_path(
+    client: Client,
+) -> None:
+    """Nor from an open one, whose snapshots are in no path."""
+    statements = [
+        f"INSERT INTO snapshots {copied('snapshots', 'trade_number = 2', trade_number='1')}",
+        "UPDATE snapshots SET trade_number = 1 WHERE trade_number = 2",
+        "DELETE FROM snapshots",
+        "DELETE FROM snapshots WHERE trade_number = 2",
+    ]
+    if client.sqlite:
+        moved = copied("snapshots", "trade_number = 2", trade_number="1")
+        statements += [
+            f"REPLACE INTO snapshots {moved}",
+            "UPDATE OR REPLACE snapshots SET trade_number = 1 WHERE trade_number = 2",
+        ]
+    await client.refused(*statements)
+
+
+PLANTED = (
+    "INSERT INTO paths (user_id, trade_number, begins_at, time_unit, price_unit, money_unit,"
+    " packed) VALUES (1, {}, '2026-01-05T12:00:00.000000Z', 1, 1, 1, '{}')"
+)
+
+
+async def test_no_path_is_planted(client: Client) -> None:
+    """Of trade 2, which is open, not even the true one: it was marked at noon at 100.05, and
+    had bought 100 for 100."""
+    await client.refused(
+        PLANTED.format(2, "[[0,10005000000,null,5000000]]"),
+        PLANTED.format(1, "[[0,10005000000,null,5000000]]"),
+        PLANTED.format(4, "[[0,10005000000,null,5000000]]"),
+        PLANTED.format(4, "[]"),
+        PLANTED.format(99, "[[0,1,null,1]]"),
+        f"INSERT INTO paths {copied('paths', 'trade_number = 1', trade_number='4')}",
+    )
 
 
 async def test_a_correction_of_the_wrong_shape_is_refused(client: Client) -> None:
@@ -327,7 +365,7 @@ async def test_a_correction_of_the_right_shape_ends_its_trade_by_itself(
 
 
 async def test_an_open_trade_can_be_added_to(client: Client) -> None:
-    for table in PARTS:
+    for table in (*PARTS, "snapshots"):
         await client.say(
             f"INSERT INTO {table} {copied(table, 'trade_number = 2', **KEYS[table])}"
             + (" LIMIT 1" if table == "fills" else "")
