@@ -374,7 +374,8 @@ class PricePath(Base):
         PrimaryKeyConstraint("user_id", "trade_number"),
         ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
         CheckConstraint("packed <> '[]'", name="packed"),
-        STRICT,
+        # Without a rowid each row of more than 1,002 bytes would take a page of its own.
+        {"sqlite_strict": True},
     )
 
     user_id: Mapped[int]

@@ -70,7 +70,7 @@ class Client:
                 await self.say(statement)
             assert await self.everything() == before, statement
             if isinstance(refusal.value, sqlite3.OperationalError):
-                # There is no hidden key by which a row could be replaced.
+                # There is no hidden key by which a row could be replaced (but of paths).
                 assert "rowid" in str(refusal.value), statement
 
 
@@ -313,6 +313,28 @@ async def test_no_path_is_planted(client: Client) -> None:
         PLANTED.format(99, "[[0,1,null,1]]"),
         f"INSERT INTO paths {copied('paths', 'trade_number = 1', trade_number='4')}",
     )
+
+
+@pytest.mark.parametrize("client_kind", ["sqlite-raw"])
+async def test_no_path_is_replaced_by_its_hidden_key(client: Client) -> None:
+    """Without foreign keys a client makes a locked trade whose snapshot is in no path: it may
+    pack that one, and take the place of no other's."""
+    await client.say(f"INSERT INTO snapshots {copied('snapshots', 'true', trade_number='9')}")
+    await client.say(
+        f"INSERT INTO trades {copied('trades', 'number = 5', number='9', external_id='NULL')}"
+    )
+    packed = PLANTED.format(9, "[[0,10005000000,null,5000000]]")
+
+    await client.refused(
+        *(
+            packed.replace("INSERT", said).replace("(user_id", "(rowid, user_id").replace(
+                "VALUES (1", f"VALUES ({rowid}, 1"
+            )
+            for said in ("INSERT", "REPLACE", "INSERT OR REPLACE", "INSERT OR IGNORE")
+            for rowid in ("1", "'1'", "1.0")
+        )
+    )  # fmt: skip
+    await client.say(packed)
 
 
 async def test_a_correction_of_the_wrong_shape_is_refused(client: Client) -> None:

@@ -15,7 +15,6 @@ down_revision = "0003"
 
 COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = postgresql.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
-KEPT = {"sqlite_strict": True, "sqlite_with_rowid": False}
 
 APP, OPERATOR = "trade_history_app", "trade_history_operator"
 POINT = "user_id, trade_number, taken_at, mark_price, underlying_price, unrealised_pnl"
@@ -92,7 +91,8 @@ def table() -> None:
             name=op.f("fk_paths_trades"),
         ),
         sa.PrimaryKeyConstraint("user_id", "trade_number", name=op.f("pk_paths")),
-        **KEPT,
+        # Without a rowid each row of more than 1,002 bytes would take a page of its own.
+        sqlite_strict=True,
     )
 
 
@@ -259,6 +259,8 @@ def lock_sqlite() -> None:
     closed = "user_id = NEW.user_id AND trade_number = NEW.number"
     own = "user_id = NEW.user_id AND trade_number = NEW.trade_number"
     refused = f"""NOT {_sqlite_locked("NEW")}
+        OR EXISTS (SELECT 1 FROM paths p WHERE p.rowid = NEW.rowid
+            OR p.user_id = NEW.user_id AND p.trade_number = NEW.trade_number)
         OR json_array_length(NEW.packed) <> (SELECT count(*) FROM snapshots WHERE {own})
         OR EXISTS (SELECT {POINT} FROM snapshots WHERE {own}
             EXCEPT {UNPACKED_SQLITE.format(path="NEW", paths="")})"""
