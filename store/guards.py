@@ -57,8 +57,8 @@ POSTGRESQL = """
     UNION ALL
     SELECT 'view ' || relname || ' ' || coalesce(array_to_string(reloptions, ' '), '') || ' '
             -- Older servers say the table's name before each column.
-            || regexp_replace(pg_get_viewdef(oid), '\\m(trades|legs|fills|snapshots)\\.', '', 'g'),
-            NULL
+            || regexp_replace(pg_get_viewdef(oid),
+                '\\m(trades|legs|fills|snapshots|points)\\.', '', 'g'), NULL
         FROM here WHERE relkind = 'v'
     UNION ALL
     SELECT 'grant ' || privilege_type || CASE WHEN is_grantable THEN ' [and to grant it]' ELSE ''

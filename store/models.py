@@ -338,8 +338,19 @@ class Condition(Base):
     number: Mapped[Decimal | None]
 
 
-class Snapshot(Base):
-    """The mark of an open trade at a moment."""
+class Marked:
+    """What a snapshot says, in whichever table it is."""
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    taken_at: Mapped[datetime]
+    mark_price: Mapped[Decimal]
+    underlying_price: Mapped[Decimal | None]
+    unrealised_pnl: Mapped[Decimal] = mapped_column(Money)
+
+
+class Snapshot(Marked, Base):
+    """The mark of an open trade at a moment. They are packed into a path when it is locked."""
 
     __tablename__ = "snapshots"
     __table_args__ = (
@@ -348,12 +359,45 @@ class Snapshot(Base):
         STRICT,
     )
 
+
+class PricePath(Base):
+    """The snapshots of a locked trade in one row, which the database itself writes.
+
+    `packed` is a JSON array in the order of time. Each snapshot of it is an array of the time
+    since `begins_at` in `time_unit` microseconds; `mark_price` and `underlying_price` (or
+    null) in `price_unit` times 1e-8; `unrealised_pnl` in `money_unit` times 1e-6. The view
+    `points` has them as rows, together with those of open trades.
+    """
+
+    __tablename__ = "paths"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number"),
+        ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
+        CheckConstraint("packed <> '[]'", name="packed"),
+        # Without a rowid each row of more than 1,002 bytes would take a page of its own.
+        {"sqlite_strict": True},
+    )
+
     user_id: Mapped[int]
     trade_number: Mapped[int]
-    taken_at: Mapped[datetime]
-    mark_price: Mapped[Decimal]
-    underlying_price: Mapped[Decimal | None]
-    unrealised_pnl: Mapped[Decimal] = mapped_column(Money)
+    begins_at: Mapped[datetime]
+    time_unit: Mapped[int]
+    price_unit: Mapped[int]
+    money_unit: Mapped[int]
+    packed: Mapped[str]
+
+
+class View(DeclarativeBase):
+    """What is read like a table and is none."""
+
+    type_annotation_map: ClassVar = Base.type_annotation_map
+
+
+class Point(Marked, View):
+    """A snapshot of any trade: of an open one its row, of a locked one out of its path."""
+
+    __tablename__ = "points"
+    __table_args__ = (PrimaryKeyConstraint("user_id", "trade_number", "taken_at"),)
 
 
 class Correction(Base):

@@ -99,3 +99,17 @@ def test_a_ratio_is_of_medians_and_its_interval_of_blocks() -> None:
 
     assert (numbers["walled_p50"], numbers["open_p50"], numbers["ratio"]) == (30, 10, 3)
     assert (numbers["low"], numbers["high"]) == (2, 9)
+
+
+def test_the_storage_of_trades_and_snapshots_is_weighed(tmp_path: Path) -> None:
+    written = tmp_path / "weighed.json"
+
+    done = run(
+        "benchmarks.storage", "--trades", "4", "--points", "3", "--json", str(written)
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "bytes a snapshot of a closed trade" in done.stdout
+    weighed = json.loads(written.read_text())
+    assert (weighed["trades"], weighed["points"]) == (4, 12)
+    assert {"trades", "trades ix_trades_book", "paths", "snapshots"} <= set(weighed["sizes"])
