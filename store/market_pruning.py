@@ -40,13 +40,13 @@ async def prune_bars(
     """
     content = {"before": before, "periods": list(periods)}
     command = await begin(session, "prune_bars", content, key=None, author=OPERATOR)
-    removed = {}
+    removed: dict[str, int] = {}
     for period in periods:
         gone = await session.execute(delete(Bar).where(*_old(before, [period])))
         if count := cast(CursorResult[Any], gone).rowcount:
             removed[period] = count
     if removed:
-        await note_down(session, command, dict(removed), answers_change=False)
+        await note_down(session, command, removed, answers_change=False)
     return removed
 
 

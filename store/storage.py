@@ -23,7 +23,6 @@ from store.models import AuditEntry, Base, Call, Trade, User
 USERS_SAMPLED = 500
 TRADES_SAMPLED = 1_000
 WALKED_MAX = 64_000_000  # Bytes of a SQLite file that is read to tell its tables apart.
-FIRST_STEP = 2**40  # Nobody has as many trades.
 
 GROUPS = {
     "executions": ("executions",),
@@ -158,20 +157,15 @@ async def _activity(session: AsyncSession, users: Sequence[Any], now: datetime) 
     if first is None:
         return None
     since = window_start(first, now)
-    trades = sum(user.last_trade for user in users)
-    commands = sum(user.last_audit for user in users)
-    older = [
-        await session.scalar(_older(key, moment, since, chosen)) or 0
-        for key, moment in (
-            (Trade.number, Trade.recorded_at),
-            (AuditEntry.entry_number, AuditEntry.made_at),
-        )
-    ]
+    trades, commands = [user.last_trade for user in users], [user.last_audit for user in users]
+    older_trades = _older(Trade.number, Trade.recorded_at, since, chosen, max(trades))
+    older_commands = _older(AuditEntry.entry_number, AuditEntry.made_at, since, chosen,
+                            max(commands))  # fmt: skip
     called = await session.scalar(_first_call(chosen))
     return Activity(
         days=max((now - since).total_seconds() / 86_400, 0.0),
-        trades=1 - int(older[0]) / trades,
-        commands=1 - int(older[1]) / commands,
+        trades=1 - int(await session.scalar(older_trades) or 0) / sum(trades),
+        commands=1 - int(await session.scalar(older_commands) or 0) / sum(commands),
         calls_days=None if called is None else (now - called).total_seconds() / 86_400,
     )
 
@@ -181,15 +175,16 @@ def _older(
     moment: InstrumentedAttribute[datetime],
     since: datetime,
     users: Sequence[int],
-) -> Select[tuple[int | None]]:
-    """How many rows of `users` are older than `since`, where `key` counts up by `moment`: from
-    steps that halve, each taken if what it leads to is older."""
+    most: int,
+) -> Select[int | None]:
+    """How many rows of `users` are older than `since`, where `key` counts up by `moment` to
+    `most` or less: by steps that halve, each taken if what it leads to is older."""
     model = key.class_
     start = (
         select(
             User.user_id,
             literal(0, Count).label("number"),
-            literal(FIRST_STEP, Count).label("step"),
+            literal(2 ** most.bit_length(), Count).label("step"),
         )
         .where(User.user_id.in_(users))
         .cte("older", recursive=True)
@@ -209,7 +204,7 @@ def _older(
     return select(func.sum(older.c.number)).where(older.c.step == 0)
 
 
-def _first_call(users: Sequence[int]) -> Select[tuple[datetime | None]]:
+def _first_call(users: Sequence[int]) -> Select[datetime]:
     """When the first call of any of `users` was logged."""
     first = (
         select(Call.called_at)
