@@ -522,7 +522,10 @@ class Execution(Base):
 
 
 class Bar(Base):
-    """The price of a ticker over a period of the market. It belongs to nobody."""
+    """The price of a ticker over a period of the market. It belongs to nobody.
+
+    On PostgreSQL in partitions by year, or a hypertable where TimescaleDB is.
+    """
 
     __tablename__ = "bars"
     __table_args__ = (
@@ -532,7 +535,7 @@ class Bar(Base):
         CheckConstraint("high >= open AND high >= close", name="high"),
         CheckConstraint("volume >= 0", name="volume"),
         CheckConstraint("known_at > opens_at", name="known_at"),
-        STRICT,
+        {**STRICT, "postgresql_partition_by": "RANGE (opens_at)"},
     )
 
     ticker: Mapped[str]
