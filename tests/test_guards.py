@@ -143,7 +143,7 @@ def changed(line: str) -> Iterable[str]:
         returned = "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS $$ {} $$"
         yield returned.format(name, "BEGIN RETURN coalesce(NEW, OLD); END")
         yield f"ALTER FUNCTION {name}() SET search_path = pg_temp"
-        yield f"ALTER FUNCTION {name}() SECURITY DEFINER"
+        yield f"ALTER FUNCTION {name}() SECURITY {'INVOKER' if '[definer]' in line else 'DEFINER'}"
         yield f"ALTER FUNCTION {name}() RENAME TO {name}_gone"
     elif kind == "policy":
         table = line.split(" ON ")[1].split()[0]

@@ -1,8 +1,8 @@
 """What all users' trades add up to: the commands of whoever runs a store."""
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterator
+from typing import get_args
 
 import click
 
@@ -10,7 +10,7 @@ from store.cli.terminal import WRONG, as_json_option, counted, run, say, say_don
 from store.database import Store
 from store.folding import Report, fold_all, rebuild_fold, report, wrong_fold
 from store.folding.adding import Mode
-from store.folding.report import GROUPS, By
+from store.folding.report import GROUPS, By, Results
 
 
 @click.group(epilog="Example: trade-history operator report --by strategy")
@@ -38,37 +38,36 @@ def report_(
         async with store.operate() as session:
             return await report(session, by=by, mode=mode, currency=currency, limit=limit)
 
-    found = run(reported, patient=True).model_dump(mode="json")
+    found = run(reported, patient=True)
     if as_json:
-        say_json(found)
+        say_json(found.model_dump(mode="json"))
         return
     for line in lines(found):
         say(line)
 
 
-def lines(found: Mapping[str, Any]) -> Iterator[str]:
-    if not found["books"]:
+def lines(found: Report) -> Iterator[str]:
+    if not found.books:
         yield "No closed trades."
         return
-    for book in found["books"]:
-        yield f"{book['mode']}, {book['currency']}: {results(book['overall'])}"
-        for group in book["groups"]:
-            yield f"  {group['value'] or 'none'}: {results(group)}"
-        if left_out := book["groups_left_out"]:
-            yield f"  and {counted(left_out, 'more group')} (--limit)"
-    yield f"Intervals: {found['intervals']}."
+    for book in found.books:
+        yield f"{book.mode}, {book.currency}: {results(book.overall)}"
+        for group in book.groups:
+            yield f"  {group.value or 'none'}: {results(group)}"
+        if book.groups_left_out:
+            yield f"  and {counted(book.groups_left_out, 'more group')} (--limit)"
+    yield f"Intervals: {found.intervals}."
 
 
-def results(found: Mapping[str, Any]) -> str:
-    if found["win_rate"] is None:
+def results(found: Results) -> str:
+    if found.win_rate is None:
         rate = "no decided trade"
     else:
-        low, high = found["win_rate_low"], found["win_rate_high"]
-        rate = f"win rate {found['win_rate']:.1%} ({low:.1%} to {high:.1%})"
+        low, high = found.win_rate_low, found.win_rate_high
+        rate = f"win rate {found.win_rate:.1%} ({low:.1%} to {high:.1%})"
     return (
-        f"n={found['n']}, {found['wins']} won, {found['losses']} lost,"
-        f" {found['breakevens']} break-even, {rate}, net {found['net_pnl']}"
-        f" (gross {found['gross_pnl']}, fees {found['fees']})"
+        f"n={found.n}, {found.wins} won, {found.losses} lost, {found.breakevens} break-even,"
+        f" {rate}, net {found.net_pnl} (gross {found.gross_pnl}, fees {found.fees})"
     )
 
 
