@@ -1,5 +1,7 @@
 """Is the fold right, and how is it made right? Against a scan of every closed trade."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,36 +50,57 @@ def _named(key: Key) -> str:
     return f"{whose} ({key.mode}, {key.currency})"
 
 
-async def rebuild_fold(store: Store) -> int:
-    """Make the fold anew from the trades, beside whoever records, folds or asks; gives how
-    many of its sums were wrong.
+@dataclass(frozen=True)
+class _Compared:
+    """What the fold holds at one moment, and by how much each of its sums is too small."""
 
-    What is unfolded stays so, and the fold becomes what it has to be beside it. Folding
-    moves from one to the other, so the difference holds whatever is recorded during the scan,
-    as long as nobody else has written the fold: then it is scanned again.
+    kept: dict[Key, Tally]
+    missing: dict[Key, Tally]
+
+
+async def rebuild_fold(store: Store) -> int:
+    """Make the fold anew from the trades, beside whoever records or asks; gives how many of
+    its sums were wrong.
+
+    What is unfolded stays so, and the fold becomes what it has to be beside it. Whatever is
+    recorded during the scan is unfolded, too, and so changes nothing of that.
     """
-    while True:
-        async with store.operate() as session:
-            kept = await tallied(session, folded())
-            have = await tallied(session, current(DIMENSIONS))
-            true = await tallied(session, scanned())
-        wrong = {
-            key: true.get(key, NOTHING).plus(have.get(key, NOTHING), -1)
-            for key in {*have, *true}
-            if true.get(key) != have.get(key)
-        }
+    if store.database.dialect == "postgresql":
+        # Folding waits for the lock; recording and asking need none.
         async with store.operate(write=True) as session:
             await lock_fold(session)
-            if await tallied(session, folded()) != kept:
-                continue
-            right = {
-                key: kept.get(key, NOTHING).plus(wrong.get(key, NOTHING)) for key in {*kept, *wrong}
-            }
-            await session.execute(delete(Fold))
-            rows = [_row(key, tally) for key, tally in right.items() if tally != NOTHING]
-            if rows:
-                await session.execute(insert(Fold), rows)
-            return len(wrong)
+            return await _replace(session, await _compared(session))
+    while True:
+        # A lock would hold up whoever records: what was found is written if nobody folded.
+        async with store.operate() as session:
+            found = await _compared(session)
+        async with store.operate(write=True) as session:
+            if await tallied(session, folded()) == found.kept:
+                return await _replace(session, found)
+
+
+async def _compared(session: AsyncSession) -> _Compared:
+    kept = await tallied(session, folded())
+    have = await tallied(session, current(DIMENSIONS))
+    true = await tallied(session, scanned())
+    missing = {
+        key: true.get(key, NOTHING).plus(have.get(key, NOTHING), -1)
+        for key in {*have, *true}
+        if true.get(key) != have.get(key)
+    }
+    return _Compared(kept, missing)
+
+
+async def _replace(session: AsyncSession, found: _Compared) -> int:
+    right = {
+        key: found.kept.get(key, NOTHING).plus(found.missing.get(key, NOTHING))
+        for key in {*found.kept, *found.missing}
+    }
+    await session.execute(delete(Fold))
+    rows = [_row(key, tally) for key, tally in right.items() if tally != NOTHING]
+    if rows:
+        await session.execute(insert(Fold), rows)
+    return len(found.missing)
 
 
 def _row(key: Key, tally: Tally) -> dict[str, object]:
