@@ -61,6 +61,10 @@ class Store:
         """What `work` reads as `user_id`; asked again where a connection broke off."""
         return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
 
+    async def survey(self, work: "Work[Result]", user_id: int | None = None) -> Result:
+        """What `work` reads of every user; an operator's."""
+        return await patiently(lambda: _within(self.operate(user_id), work), keyed=True)
+
     async def record(
         self,
         work: "Work[Result]",

@@ -1,5 +1,5 @@
-"""The tables of the ledger. Every key begins with `user_id`; only tiers and market data
-belong to nobody.
+"""The tables of the ledger. Every key begins with `user_id`; only tiers, market data and the
+operator's fold belong to nobody.
 
 Locks, row-level security and the application's role are in the migrations: they are the
 database's own, and hold for clients that have never seen this code.
@@ -519,6 +519,61 @@ class Execution(Base):
     delivery: Mapped[int] = mapped_column(Small)  # Shares of an assignment or exercise.
     audit_entry: Mapped[int]  # The command that recorded it, and where it stood there.
     entry_place: Mapped[int]
+
+
+class Unfolded(Base):
+    """What the operator's fold does not hold yet: a trade that counts from now on (+1), or no
+    longer (-1), and what it adds. Written by the database itself when a trade closes, is
+    superseded or voided."""
+
+    __tablename__ = "unfolded"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "number", "effect"),
+        CheckConstraint("effect IN (-1, 1)", name="effect"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    number: Mapped[int]
+    effect: Mapped[int] = mapped_column(Small)
+    mode: Mapped[str]
+    currency: Mapped[str]
+    strategy: Mapped[str | None]  # Its key: however it was written, it is one.
+    scanner_score: Mapped[int | None]  # Without its decimals.
+    ai_score: Mapped[int | None]
+    ticker: Mapped[str]
+    month: Mapped[int]  # Of exit: 202601.
+    outcome: Mapped[str]
+    gross_pnl: Mapped[Decimal] = mapped_column(Money)
+    fees: Mapped[Decimal] = mapped_column(Money)
+    net_pnl: Mapped[Decimal] = mapped_column(Money)
+
+
+class Fold(Base):
+    """Sums of closed trades over all users, by one dimension at a time. It is the operator's,
+    and whole only together with what is unfolded."""
+
+    __tablename__ = "fold"
+    __table_args__ = (
+        PrimaryKeyConstraint("dimension", "value", "mode", "currency"),
+        one_of("dimension", "whole", "strategy", "scanner_score", "ai_score", "ticker", "month"),
+        one_of("mode", "paper", "live"),
+        CheckConstraint("n = wins + losses + breakevens", name="n"),
+        CheckConstraint("net_pnl = gross_pnl - fees", name="net_pnl"),
+        STRICT,
+    )
+
+    dimension: Mapped[str]
+    value: Mapped[str]  # Empty: the trade has none.
+    mode: Mapped[str]
+    currency: Mapped[str]
+    n: Mapped[int]
+    wins: Mapped[int]
+    losses: Mapped[int]
+    breakevens: Mapped[int]
+    gross_pnl: Mapped[Decimal] = mapped_column(Money)
+    fees: Mapped[Decimal] = mapped_column(Money)
+    net_pnl: Mapped[Decimal] = mapped_column(Money)
 
 
 class Bar(Base):

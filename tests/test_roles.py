@@ -51,10 +51,11 @@ from tests.conftest import in_own_loop, settings_for
 from tests.ledger import moment, record
 from tests.postgres_server import NoPostgres, Server, postgres_server, skip_or_fail
 from tests.statements import dealing
+from tests.stored import OPERATORS
 
 INSUFFICIENT_PRIVILEGE = "42501"
 NOBODYS = {"tiers", "bars", "fundamentals"}
-TABLES = sorted(set(Base.metadata.tables) - NOBODYS)
+TABLES = sorted(set(Base.metadata.tables) - NOBODYS - OPERATORS)
 KEYRING = Keyring([MasterKey(bytes(32))])
 CALL = CallMade(
     user_id=1, called_at=moment("2026-01-06"), tool="get_overview", token=None,
@@ -263,6 +264,10 @@ FORBIDDEN = [
     "UPDATE audit SET author = 'x'",
     "UPDATE api_tokens SET scopes = 'admin'",
     "UPDATE fills SET price = 1",
+    "SELECT * FROM fold",
+    "SELECT * FROM unfolded",
+    "INSERT INTO unfolded SELECT 1, 1, 1, mode, currency, NULL, NULL, NULL, ticker, 202601,"
+    " outcome, gross_pnl, fees, net_pnl FROM trades",
     *(f"TRUNCATE {table} CASCADE" for table in ("trades", "audit", "users", "calls")),
     "ALTER TABLE trades DISABLE TRIGGER ALL",
     "ALTER TABLE trades DISABLE TRIGGER guard_update",
@@ -314,6 +319,10 @@ OPERATING = (
     ("users", "add", "ann"),
     ("tiers",),
     ("tiers", "free", "--trades", "7"),
+    ("operator", "report"),
+    ("operator", "fold"),
+    ("operator", "verify"),
+    ("operator", "rebuild"),
     ("verify", "--all"),
     ("keys", "list"),
     ("keys", "rotate"),
@@ -328,6 +337,9 @@ async def test_an_operator_sees_every_user_and_nobody_else_does(store: Store, pl
             assert [user.user_id for user in await list_users(session)][:2] == [1, 2]
             assert await session.scalar(text("SELECT current_user::text")) == OPERATOR_ROLE
             assert await session.scalar(text("SELECT count(*) FROM trades")) == 4
+        for command in ("fold", "verify", "rebuild", "report"):
+            told = await asyncio.to_thread(CliRunner().invoke, cli, ("operator", command))
+            assert told.exit_code == 0, told.output
         return
     for arguments in OPERATING:
         result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
@@ -345,6 +357,8 @@ FORBIDDEN_TO_OPERATORS = [
     "UPDATE audit SET author = 'x'",
     "DELETE FROM broker_connections",
     "TRUNCATE calls",
+    "INSERT INTO unfolded (user_id, number, effect) VALUES (1, 1, 1)",
+    "UPDATE unfolded SET effect = 1",
     "SET LOCAL session_replication_role = replica",
 ]
 

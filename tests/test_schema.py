@@ -19,7 +19,7 @@ from store.schema import connected, downgrade, prepare, status, upgrade
 from store.settings import Settings
 from tests.conftest import settings_for
 
-NOBODYS = {"tiers", "bars", "fundamentals"}
+NOBODYS = {"tiers", "bars", "fundamentals", "fold"}
 TABLES = sorted(set(Base.metadata.tables) - NOBODYS)
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 APP, OPERATOR = "trade_history_app", "trade_history_operator"
 YEARS = range(2000, 2040)
