@@ -336,7 +336,7 @@ async def test_an_operator_sees_every_user_and_nobody_else_does(store: Store, pl
         async with store.operate() as session:
             assert [user.user_id for user in await list_users(session)][:2] == [1, 2]
             assert await session.scalar(text("SELECT current_user::text")) == OPERATOR_ROLE
-            assert await session.scalar(text("SELECT count(*) FROM trades")) == 4
+            assert await session.scalar(text("SELECT count(*) FROM trades")) == 5
         for command in ("fold", "verify", "rebuild", "report"):
             told = await asyncio.to_thread(CliRunner().invoke, cli, ("operator", command))
             assert told.exit_code == 0, told.output
