@@ -21,7 +21,7 @@ from store.verifying import verify_user
 from tests.conftest import settings_for
 from tests.server.running import trade_history
 
-KEPT = """SELECT tableoid::regclass::text AS part, count(*) AS bars FROM bars GROUP BY 1 ORDER BY 1"""
+KEPT = "SELECT tableoid::regclass::text AS part, count(*) AS bars FROM bars GROUP BY 1 ORDER BY 1"
 
 
 def bar(
