@@ -44,7 +44,7 @@ async def load(settings: Settings, trades: int, users: int) -> None:
             await (_copy if postgresql else _insert)(driver, model, rows)
         if postgresql:
             await exempt_owner(driver, [model for model, _ in tables], exempt=False)
-    await _settle(settings)
+    await settle(settings)
 
 
 async def exempt_owner(driver: Any, models: Iterable[type[Base]], *, exempt: bool) -> None:
@@ -83,7 +83,7 @@ def _as_sqlite_keeps(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-async def _settle(settings: Settings) -> None:
+async def settle(settings: Settings) -> None:
     """What a server does by itself in time: statistics, and the map that index reads need."""
     postgresql = settings.database().dialect == "postgresql"
     engine = create_engine(settings)
