@@ -1,8 +1,9 @@
 """The ledger over several machines: each user's rows on one of them, by Citus.
 
 Every table of users' data is distributed by `user_id`, so that a user's rows are together
-and what is asked for a user is answered by one machine. Small tables that belong to nobody
-are copied to all. Row-level security, locks and keys go with the tables.
+and what is asked for a user is answered by one machine. Tiers, which are read together with a
+user, are copied to all; what else belongs to nobody stays on the coordinator. Row-level
+security, locks and keys go with the tables.
 
 Citus sends settings of a transaction on only where it is told to, and takes each role to the
 workers by a connection of that role: the database is set to the first, and there the roles
@@ -22,6 +23,7 @@ from store.schema import connected, status
 from store.settings import Settings
 
 DAY_SECONDS = 86_400  # Rows are copied to the machines; that is not to be cut.
+COPIED = ("tiers",)
 FIRST = "users"  # The other tables of users go where this one's rows are.
 # Triggers of ours touch rows of their own user only, which Citus cannot know.
 TRIGGERS = "citus.enable_unsafe_triggers"
@@ -53,7 +55,7 @@ def plan(database: str, there: Collection[str] = ()) -> Plan:
     """How the tables that are not `there` yet are distributed in `database`, a quoted name."""
     left = [table for table in Base.metadata.sorted_tables if table.name not in there]
     distributed = [table.name for table in left if "user_id" in table.columns]
-    copied = [table.name for table in left if "user_id" not in table.columns]
+    copied = [table.name for table in left if table.name in COPIED]
     distributed.sort(key=lambda name: name != FIRST)
     moved = [
         # What is copied was let in by its triggers when it was recorded; foreign keys are
@@ -77,7 +79,7 @@ def plan(database: str, there: Collection[str] = ()) -> Plan:
         f"ALTER DATABASE {database} SET {IDENTITY} = 'local'",
         f"ALTER DATABASE {database} SET {TRIGGERS} = on",  # For migrations to come.
     ]
-    return Plan(tuple(distributed), tuple(copied), (*(moved if left else ()), *settings))
+    return Plan(tuple(distributed), tuple(copied), (*(moved if distributed or copied else ()), *settings))
 
 
 async def distribute(settings: Settings, *, preview: bool = False) -> Plan:
