@@ -15,7 +15,7 @@ from benchmarks import ledger
 from store.columns import MOMENT_FORMAT
 from store.database import create_engine, open_connection, say
 from store.errors import Conflict
-from store.models import Account, Base, Strategy, Trade, User
+from store.models import Account, Base, Strategy, Trade, Unfolded, User
 from store.schema import connected, upgrade
 from store.settings import Settings
 
@@ -32,22 +32,23 @@ async def load(settings: Settings, trades: int, users: int) -> None:
         (Account, ledger.accounts(users)),
         (Strategy, ledger.strategies(users)),
         (Trade, ledger.trades(trades, users)),
+        (Unfolded, ()),  # The database fills it itself, as the same owner.
     ]
     postgresql = settings.database().dialect == "postgresql"
     async with connected(settings) as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         if postgresql:
-            await _exempt_owner(driver, tables, exempt=True)
+            await exempt_owner(driver, [model for model, _ in tables], exempt=True)
         await _require_empty(settings, connection)
         for model, rows in tables:
             await (_copy if postgresql else _insert)(driver, model, rows)
         if postgresql:
-            await _exempt_owner(driver, tables, exempt=False)
+            await exempt_owner(driver, [model for model, _ in tables], exempt=False)
     await _settle(settings)
 
 
-async def _exempt_owner(driver: Any, tables: Iterable[tuple[Any, Any]], *, exempt: bool) -> None:
-    for model, _rows in tables:
+async def exempt_owner(driver: Any, models: Iterable[type[Base]], *, exempt: bool) -> None:
+    for model in models:
         name = model.__tablename__
         force = "NO FORCE" if exempt else "FORCE"
         await driver.execute(f"ALTER TABLE {name} {force} ROW LEVEL SECURITY")

@@ -24,6 +24,7 @@ WALLS_SECONDS = 60.0
 AGENT = "agent"  # How the record names a client of this server.
 READ: Scope = "trades:read"
 WRITE: Scope = "trades:write"
+ADMIN: Scope = "admin"
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession], Awaitable[Result]]
@@ -33,14 +34,14 @@ caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 
 class MissingScope(Refused):
-    """The token only reads."""
+    """The token is not for what is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, scope: Scope, therefore: str) -> None:
         super().__init__(
-            f"The token lacks the scope {WRITE}, so it only reads; nothing was written. Its"
-            f" user makes one that writes: trade-history tokens create NAME --scope {READ}"
-            f" --scope {WRITE}."
+            f"The token lacks the scope {scope}, {therefore}: trade-history tokens create NAME"
+            f" --scope {READ} --scope {scope}."
         )
+        self.scope = scope
 
 
 class Door:
@@ -71,6 +72,21 @@ class Door:
     async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
         return await self._reached(lambda: self.store.answer(work, user_id))
 
+    async def survey(self, work: "Work[Result]") -> Result:
+        """What `work` reads of all users, for an operator.
+
+        Raises:
+            MissingScope: the token is one user's.
+            Unavailable: the database does not answer or is not migrated.
+        """
+        user_id, asking = self.user_id(), caller.get()
+        if asking is not None and ADMIN not in asking.scopes:
+            raise MissingScope(
+                ADMIN,
+                "without which nothing of other users is told. Whoever runs the store makes one",
+            )
+        return await self._reached(lambda: self.store.survey(work, user_id))
+
     async def record(self, work: "Work[Result]", *, keyed: bool) -> Result:
         """What `work` wrote for the user who asks; `keyed` says that it happens only once,
         however often it is begun.
@@ -98,7 +114,9 @@ class Door:
         """The user who asks and the token, if both may write."""
         user_id, asking = self.user_id(), caller.get()
         if asking is not None and WRITE not in asking.scopes:
-            raise MissingScope
+            raise MissingScope(
+                WRITE, "so it only reads; nothing was written. Its user makes one that writes"
+            )
         return user_id, None if asking is None else asking.token
 
     async def _reached(self, attempt: Callable[[], Awaitable[Result]]) -> Result:

@@ -14,7 +14,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import event
@@ -60,6 +60,10 @@ class Store:
     async def answer(self, work: "Work[Result]", user_id: int | None = None) -> Result:
         """What `work` reads as `user_id`; asked again where a connection broke off."""
         return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
+
+    async def survey(self, work: "Work[Result]", user_id: int | None = None) -> Result:
+        """What `work` reads of every user; an operator's."""
+        return await patiently(lambda: _within(self.operate(user_id), work), keyed=True)
 
     async def record(
         self,
@@ -133,7 +137,12 @@ class Store:
         opening = self._opening(user, role, write=write)
         async with open_connection(self.engine, self.database, opening, role) as connection:
             # What a writer has not committed yet is nothing to remember.
-            info = {"user_id": user, "memory": Memory() if write else self.memory}
+            info = {
+                "user_id": user,
+                "memory": Memory() if write else self.memory,
+                "driver": _driver(connection),
+                "seconds": self.settings.statement_timeout_seconds,
+            }
             yield AsyncSession(connection, expire_on_commit=False, info=info)
             if keep:
                 await commit(connection)
@@ -169,6 +178,11 @@ def user_of(session: AsyncSession) -> int:
     """The user whose transaction this is; every statement names it."""
     user: int = session.info["user_id"]
     return user
+
+
+def driver_of(session: AsyncSession) -> Any:
+    """The driver's own connection in this transaction."""
+    return session.info["driver"]
 
 
 def memory_of(session: AsyncSession) -> Memory:
@@ -296,15 +310,15 @@ async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) 
 async def _give_back(connection: AsyncConnection) -> None:
     if not (connection.invalidated or connection.closed):
         try:
-            if await _in_transaction(connection):
+            if _in_transaction(connection):
                 await say(connection, ["ROLLBACK"])
         except Exception:
             await connection.invalidate()
     await connection.close()
 
 
-async def _in_transaction(connection: AsyncConnection) -> bool:
-    raw: Any = (await connection.get_raw_connection()).driver_connection
+def _in_transaction(connection: AsyncConnection) -> bool:
+    raw = _driver(connection)
     if connection.dialect.name == "sqlite":
         return bool(raw.in_transaction)
     if raw.is_closed():
@@ -319,6 +333,11 @@ async def commit(connection: AsyncConnection) -> None:
 
 async def say(connection: AsyncConnection, statements: Sequence[str]) -> None:
     """Say statements to the driver itself: several in one text make one round trip."""
-    raw: Any = (await connection.get_raw_connection()).driver_connection
+    raw = _driver(connection)
     for statement in statements:
         await raw.execute(statement)
+
+
+def _driver(connection: AsyncConnection) -> Any:
+    """What is open already, so nothing is waited for."""
+    return cast(Any, connection.sync_connection).connection.driver_connection

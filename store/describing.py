@@ -22,6 +22,7 @@ from store.models import (
     Fill,
     Leg,
     Note,
+    PricePath,
     Snapshot,
     Strategy,
     Trade,
@@ -30,7 +31,7 @@ from store.queries.answer import DEFINITIONS
 
 # The ledger itself, without what runs it: users, tokens, keys of requests, the audit.
 LEDGER: tuple[type[Base], ...] = (
-    Account, Strategy, Trade, Leg, Fill, Condition, Snapshot, Correction, Note,
+    Account, Strategy, Trade, Leg, Fill, Condition, Snapshot, PricePath, Correction, Note,
 )  # fmt: skip
 ONE_OF = re.compile(r"^(\w+) IN \(([^)]+)\)$")
 PREAMBLE = """\
@@ -39,7 +40,9 @@ PREAMBLE = """\
 Every table has `user_id`, and every key begins with it. Only trades whose status is `closed` \
 count; `superseded` and `void` ones were corrected. Sums over scaled integers are exact: sum \
 first, divide after. The views `trades_readable`, `legs_readable`, `fills_readable` and \
-`snapshots_readable` show the same rows in plain units.
+`snapshots_readable` show the same rows in plain units. The snapshots of an open trade are rows \
+of `snapshots`, those of any other one row of `paths`; the view `points` shows all of them, with \
+the columns of `snapshots`, as `snapshots_readable` does.
 """
 
 

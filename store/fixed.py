@@ -6,7 +6,7 @@ nevertheless, `verify` finds by working out these hashes again.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -15,13 +15,15 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 from sqlalchemy import Select, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase
 
 from store.database import user_of
-from store.models import Base, Check, Condition, Correction, Fill, Leg, Note, Snapshot, Trade
+from store.models import Check, Condition, Correction, Fill, Leg, Note, Point, Trade
 
 Row: TypeAlias = Mapping[str, Any]
 
-PARTS = (Leg, Fill, Condition, Snapshot)
+# By the names that hashes know them by.
+PARTS = {"legs": Leg, "fills": Fill, "conditions": Condition, "snapshots": Point}
 SUPPOSED = (
     "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma", "theta", "vega",
     "iv", "stop_order_id", "target_order_id",
@@ -48,7 +50,7 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class WholeTrade:
-    """A trade's row and, by table, the rows of its legs, fills, conditions and snapshots."""
+    """A trade's row and, by name, the rows of its legs, fills, conditions and snapshots."""
 
     row: Row
     parts: Mapping[str, list[Row]]
@@ -57,7 +59,7 @@ class WholeTrade:
     def hash(self) -> str:
         """Of everything but the status, which a correction may still change."""
         said = {name: value for name, value in _said(self.row).items() if name != "status"}
-        parts = {table: [_said(row) for row in rows] for table, rows in self.parts.items()}
+        parts = {name: [_said(row) for row in rows] for name, rows in self.parts.items()}
         return content_hash({"trade": said, **parts})
 
     @property
@@ -80,9 +82,9 @@ async def whole_trades(session: AsyncSession, first: int, last: int) -> list[Who
 
 
 async def trades_numbered(
-    session: AsyncSession, numbers: Sequence[int], parts: Sequence[Any] = PARTS
+    session: AsyncSession, numbers: Sequence[int], parts: Iterable[str] = PARTS
 ) -> list[WholeTrade]:
-    """The trades of these numbers, by number, with the rows of `parts` only."""
+    """The trades of these numbers, by number, with the rows of the `parts` of these names."""
     return await _trades(session, lambda number: number.in_(numbers), parts)
 
 
@@ -130,14 +132,15 @@ async def notes_of(session: AsyncSession, first: int, last: int) -> Sequence[Row
 
 
 async def _trades(
-    session: AsyncSession, chosen: Callable[[Any], Any], of: Sequence[Any]
+    session: AsyncSession, chosen: Callable[[Any], Any], of: Iterable[str]
 ) -> list[WholeTrade]:
     mine = user_of(session)
     parts: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for model in of:
+    for name in of:
+        model: Any = PARTS[name]
         statement = _rows(model).where(model.user_id == mine, chosen(model.trade_number))
         for row in (await session.execute(statement.order_by(*_key(model)))).mappings():
-            parts[row["trade_number"]][model.__tablename__].append(row)
+            parts[row["trade_number"]][name].append(row)
     trades = _rows(Trade).where(Trade.user_id == mine, chosen(Trade.number))
     found = (await session.execute(trades.order_by(Trade.number))).mappings().all()
     return [WholeTrade(row, parts[row["number"]]) for row in found]
@@ -175,11 +178,11 @@ def state_hash(
     return content_hash(said) if said else None
 
 
-def _rows(model: type[Base]) -> Select[Any]:
+def _rows(model: type[DeclarativeBase]) -> Select[Any]:
     return select(*model.__table__.columns)
 
 
-def _key(model: type[Base]) -> list[Any]:
+def _key(model: type[DeclarativeBase]) -> list[Any]:
     return list(inspect(model).primary_key)
 
 

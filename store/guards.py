@@ -15,30 +15,38 @@ from store.models import Base
 HERE = Path(__file__).resolve().parent
 
 # Each row is a guard as one line, and the table of whose rows it decides, if any. The pretty
-# form of a trigger leaves out the schema's name, which is the deployment's.
+# form of a trigger leaves out the schema's name, which is the deployment's. A partition has the
+# constraints and keys of its table; its triggers, rules and grants are its own.
 POSTGRESQL = """
     WITH ours AS (SELECT oid, rolname FROM pg_roles
             WHERE rolname IN ('trade_history_app', 'trade_history_operator')),
-        here AS (SELECT * FROM pg_class
-            WHERE relnamespace = quote_ident(current_schema())::regnamespace),
+        here AS (SELECT c.*, coalesce(w.relname, c.relname)::text AS whole FROM pg_class c
+                LEFT JOIN pg_class w ON w.oid = pg_partition_root(c.oid) AND c.relispartition
+            WHERE c.relnamespace = quote_ident(current_schema())::regnamespace),
         named AS (SELECT oid, rolname FROM ours UNION ALL SELECT 0, 'PUBLIC')
     SELECT 'trigger ' || pg_get_triggerdef(t.oid, true)
-            || CASE tgenabled WHEN 'O' THEN '' ELSE ' [disabled]' END, relname::text
+            || CASE tgenabled WHEN 'O' THEN '' ELSE ' [disabled]' END, whole
         FROM pg_trigger t JOIN here c ON c.oid = tgrelid
-        WHERE NOT tgisinternal OR tgenabled <> 'O'
+        WHERE (NOT tgisinternal OR tgenabled <> 'O')
+            -- TimescaleDB's own, on a hypertable.
+            AND NOT (tgname = 'ts_insert_blocker' AND EXISTS (SELECT FROM pg_depend d
+                JOIN pg_extension e ON e.oid = d.refobjid
+                WHERE d.objid = tgfoid AND d.deptype = 'e' AND extname = 'timescaledb'))
     UNION ALL
     SELECT 'constraint ' || relname || ' ' || conname || ' ' || pg_get_constraintdef(k.oid, true)
             || CASE WHEN convalidated THEN '' ELSE ' [not checked]' END, NULL
         FROM pg_constraint k JOIN here c ON c.oid = conrelid
         WHERE contype IN ('c', 'f', 'p', 'u') AND relname <> 'alembic_version'
+            AND NOT relispartition
     UNION ALL
     SELECT 'key ' || i.relname || ' ON ' || c.relname || ' '
             || split_part(pg_get_indexdef(i.oid, 0, true), ' USING ', 2), NULL
         FROM pg_index x JOIN here c ON c.oid = indrelid JOIN pg_class i ON i.oid = indexrelid
         WHERE indisunique AND indisvalid AND c.relname <> 'alembic_version'
+            AND NOT c.relispartition
     UNION ALL
-    SELECT 'rule ' || rulename || ' ON ' || tablename, tablename::text
-        FROM pg_rules WHERE schemaname = current_schema()
+    SELECT 'rule ' || rulename || ' ON ' || tablename, whole
+        FROM pg_rules JOIN here ON relname = tablename WHERE schemaname = current_schema()
     UNION ALL
     SELECT 'function ' || proname || ' '
             || coalesce(replace(array_to_string(proconfig, ' '),
@@ -53,12 +61,12 @@ POSTGRESQL = """
     UNION ALL
     SELECT 'table ' || relname || CASE WHEN relrowsecurity THEN ' walled' ELSE ' open' END
             || CASE WHEN relforcerowsecurity THEN ', forced' ELSE '' END, NULL
-        FROM here WHERE relkind IN ('r', 'p')
+        FROM here WHERE relkind IN ('r', 'p') AND NOT relispartition
     UNION ALL
     SELECT 'view ' || relname || ' ' || coalesce(array_to_string(reloptions, ' '), '') || ' '
             -- Older servers say the table's name before each column.
-            || regexp_replace(pg_get_viewdef(oid), '\\m(trades|legs|fills|snapshots)\\.', '', 'g'),
-            NULL
+            || regexp_replace(pg_get_viewdef(oid),
+                '\\m(trades|legs|fills|snapshots|points)\\.', '', 'g'), NULL
         FROM here WHERE relkind = 'v'
     UNION ALL
     SELECT 'grant ' || privilege_type || CASE WHEN is_grantable THEN ' [and to grant it]' ELSE ''

@@ -62,7 +62,7 @@ async def _closes(session: AsyncSession, ticker: str, day: date) -> Sequence[Clo
     """The daily closes of the year of `day` and of as many before it as are needed, oldest
     first. Of a year, for an import asks about all of its days."""
     kept = _kept(session)
-    if ("closes", ticker, day.year) not in kept and await _has_bars(session, ticker):
+    if ("closes", ticker, day.year) not in kept:
         start = datetime(day.year, 1, 1, tzinfo=UTC)
         rows = await session.execute(
             select(Bar.known_at, Bar.close)
@@ -74,16 +74,8 @@ async def _closes(session: AsyncSession, ticker: str, day: date) -> Sequence[Clo
             .order_by(Bar.opens_at)
         )
         kept["closes", ticker, day.year] = [Close(row.known_at, row.close) for row in rows]
-    found: Sequence[Close] = kept.get(("closes", ticker, day.year), ())
+    found: Sequence[Close] = kept["closes", ticker, day.year]
     return found
-
-
-async def _has_bars(session: AsyncSession, ticker: str) -> bool:
-    kept = _kept(session)
-    if ("bars", ticker) not in kept:
-        mine = select(Bar.ticker).where(Bar.ticker == ticker, Bar.period == "1d").limit(1)
-        kept["bars", ticker] = await session.scalar(mine) is not None
-    return bool(kept["bars", ticker])
 
 
 async def _fundamentals(session: AsyncSession, ticker: str) -> Sequence[Fundamental]:

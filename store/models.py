@@ -1,5 +1,5 @@
-"""The tables of the ledger. Every key begins with `user_id`; only tiers and market data
-belong to nobody.
+"""The tables of the ledger. Every key begins with `user_id`; only tiers, market data and the
+operator's fold belong to nobody.
 
 Locks, row-level security and the application's role are in the migrations: they are the
 database's own, and hold for clients that have never seen this code.
@@ -338,8 +338,19 @@ class Condition(Base):
     number: Mapped[Decimal | None]
 
 
-class Snapshot(Base):
-    """The mark of an open trade at a moment."""
+class Marked:
+    """What a snapshot says, in whichever table it is."""
+
+    user_id: Mapped[int]
+    trade_number: Mapped[int]
+    taken_at: Mapped[datetime]
+    mark_price: Mapped[Decimal]
+    underlying_price: Mapped[Decimal | None]
+    unrealised_pnl: Mapped[Decimal] = mapped_column(Money)
+
+
+class Snapshot(Marked, Base):
+    """The mark of an open trade at a moment. They are packed into a path when it is locked."""
 
     __tablename__ = "snapshots"
     __table_args__ = (
@@ -348,12 +359,45 @@ class Snapshot(Base):
         STRICT,
     )
 
+
+class PricePath(Base):
+    """The snapshots of a locked trade in one row, which the database itself writes.
+
+    `packed` is a JSON array in the order of time. Each snapshot of it is an array of the time
+    since `begins_at` in `time_unit` microseconds; `mark_price` and `underlying_price` (or
+    null) in `price_unit` times 1e-8; `unrealised_pnl` in `money_unit` times 1e-6. The view
+    `points` has them as rows, together with those of open trades.
+    """
+
+    __tablename__ = "paths"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "trade_number"),
+        ForeignKeyConstraint(["user_id", "trade_number"], ["trades.user_id", "trades.number"]),
+        CheckConstraint("packed <> '[]'", name="packed"),
+        # Without a rowid each row of more than 1,002 bytes would take a page of its own.
+        {"sqlite_strict": True},
+    )
+
     user_id: Mapped[int]
     trade_number: Mapped[int]
-    taken_at: Mapped[datetime]
-    mark_price: Mapped[Decimal]
-    underlying_price: Mapped[Decimal | None]
-    unrealised_pnl: Mapped[Decimal] = mapped_column(Money)
+    begins_at: Mapped[datetime]
+    time_unit: Mapped[int]
+    price_unit: Mapped[int]
+    money_unit: Mapped[int]
+    packed: Mapped[str]
+
+
+class View(DeclarativeBase):
+    """What is read like a table and is none."""
+
+    type_annotation_map: ClassVar = Base.type_annotation_map
+
+
+class Point(Marked, View):
+    """A snapshot of any trade: of an open one its row, of a locked one out of its path."""
+
+    __tablename__ = "points"
+    __table_args__ = (PrimaryKeyConstraint("user_id", "trade_number", "taken_at"),)
 
 
 class Correction(Base):
@@ -477,8 +521,66 @@ class Execution(Base):
     entry_place: Mapped[int]
 
 
+class Unfolded(Base):
+    """What the operator's fold does not hold yet: a trade that counts from now on (+1), or no
+    longer (-1), and what it adds. Written by the database itself when a trade closes, is
+    superseded or voided."""
+
+    __tablename__ = "unfolded"
+    __table_args__ = (
+        PrimaryKeyConstraint("user_id", "number", "effect"),
+        CheckConstraint("effect IN (-1, 1)", name="effect"),
+        STRICT,
+    )
+
+    user_id: Mapped[int]
+    number: Mapped[int]
+    effect: Mapped[int] = mapped_column(Small)
+    mode: Mapped[str]
+    currency: Mapped[str]
+    strategy: Mapped[str | None]  # Its key: however it was written, it is one.
+    scanner_score: Mapped[int | None]  # Without its decimals.
+    ai_score: Mapped[int | None]
+    ticker: Mapped[str]
+    month: Mapped[int]  # Of exit: 202601.
+    outcome: Mapped[str]
+    gross_pnl: Mapped[Decimal] = mapped_column(Money)
+    fees: Mapped[Decimal] = mapped_column(Money)
+    net_pnl: Mapped[Decimal] = mapped_column(Money)
+
+
+class Fold(Base):
+    """Sums of closed trades over all users, by one dimension at a time. It is the operator's,
+    and whole only together with what is unfolded."""
+
+    __tablename__ = "fold"
+    __table_args__ = (
+        PrimaryKeyConstraint("dimension", "value", "mode", "currency"),
+        one_of("dimension", "whole", "strategy", "scanner_score", "ai_score", "ticker", "month"),
+        one_of("mode", "paper", "live"),
+        CheckConstraint("n = wins + losses + breakevens", name="n"),
+        CheckConstraint("net_pnl = gross_pnl - fees", name="net_pnl"),
+        STRICT,
+    )
+
+    dimension: Mapped[str]
+    value: Mapped[str]  # Empty: the trade has none.
+    mode: Mapped[str]
+    currency: Mapped[str]
+    n: Mapped[int]
+    wins: Mapped[int]
+    losses: Mapped[int]
+    breakevens: Mapped[int]
+    gross_pnl: Mapped[Decimal] = mapped_column(Money)
+    fees: Mapped[Decimal] = mapped_column(Money)
+    net_pnl: Mapped[Decimal] = mapped_column(Money)
+
+
 class Bar(Base):
-    """The price of a ticker over a period of the market. It belongs to nobody."""
+    """The price of a ticker over a period of the market. It belongs to nobody.
+
+    On PostgreSQL in partitions by year, or a hypertable where TimescaleDB is.
+    """
 
     __tablename__ = "bars"
     __table_args__ = (
@@ -488,7 +590,7 @@ class Bar(Base):
         CheckConstraint("high >= open AND high >= close", name="high"),
         CheckConstraint("volume >= 0", name="volume"),
         CheckConstraint("known_at > opens_at", name="known_at"),
-        STRICT,
+        {**STRICT, "postgresql_partition_by": "RANGE (opens_at)"},
     )
 
     ticker: Mapped[str]

@@ -193,7 +193,11 @@ async def caller_of(session: AsyncSession, text: str) -> Caller | None:
 async def caller_by_issuer(
     session: AsyncSession, scopes: frozenset[str], client: str
 ) -> Caller | None:
-    """The session's user as an OAuth issuer's token names it, if there is such a user."""
+    """The session's user as an OAuth issuer's token names it, if there is such a user.
+
+    What looks across users opens to a token of the store alone: the word `admin` of an issuer
+    may mean anything.
+    """
     tier = await session.scalar(
         select(Tier).join(User, User.tier == Tier.name).where(User.user_id == user_of(session))
     )
@@ -201,7 +205,7 @@ async def caller_by_issuer(
         return None
     return Caller(
         user_id=user_of(session),
-        scopes=scopes,
+        scopes=scopes - {"admin"},
         token=f"oauth:{client}",
         tier=tier.name,
         calls_per_minute=tier.calls_per_minute,

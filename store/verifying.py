@@ -20,11 +20,13 @@ from decimal import Decimal, localcontext
 from typing import Any, TypeAlias
 
 from sqlalchemy import exists, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.audit import FIRST, entry_hash
 from store.columns import MONEY_DIGITS, rounded
 from store.database import Store, user_of
+from store.faults import state_of
 from store.fixed import (
     Row,
     WholeTrade,
@@ -47,6 +49,7 @@ Explained: TypeAlias = tuple[str, int]
 
 EXPLAINING = ("correct_trade", "void_trade")
 AT_ONCE = 500  # Rows of a table in one statement.
+DATA_EXCEPTION, MALFORMED = "22", "malformed JSON"  # By PostgreSQL, and by SQLite.
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,11 @@ def _readable(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError:
+        raise Wrong(f"a value {what} cannot be read") from None
+    except DBAPIError as error:
+        # The database unpacks paths itself.
+        if (state_of(error) or "")[:2] != DATA_EXCEPTION and MALFORMED not in str(error):
+            raise
         raise Wrong(f"a value {what} cannot be read") from None
 
 

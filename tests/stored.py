@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from store.database import Store
-from store.models import Correction, Fill, Leg, Note, Request, Snapshot, Trade, User
+from store.models import Base, Correction, Fill, Leg, Note, Point, Request, Trade, User
 from store.queries.answer import money
 from store.queries.get_overview import get_overview
 from store.queries.get_trade_history import get_trade_history
@@ -17,6 +17,8 @@ from store.verifying import verify_user
 from tests.model import Ledger
 from tests.test_audit import entries, hashed
 
+OPERATORS = {"fold", "unfolded"}  # What only an operator's transaction reads.
+READABLE = [table for table in Base.metadata.sorted_tables if table.name not in OPERATORS]
 Rows = list[tuple[Any, ...]]
 COUNTERS = (User.last_trade, User.last_audit, User.ledger_version)
 TRADES = (
@@ -30,7 +32,7 @@ PARTS = {
         Fill.price, Fill.fee, Fill.filled_at, Fill.kind,
     ),
     "marks": (
-        Snapshot.trade_number, Snapshot.taken_at, Snapshot.mark_price, Snapshot.unrealised_pnl,
+        Point.trade_number, Point.taken_at, Point.mark_price, Point.unrealised_pnl,
     ),
     "notes": (Note.trade_number, Note.note_number, Note.body),
     "corrections": (Correction.number, Correction.replacement),

@@ -89,6 +89,19 @@ def test_walls_are_measured_on_the_same_ledger_with_and_without_them(tmp_path: P
             assert Counter(opened) <= Counter(walled), (tool, walled, opened)
 
 
+def test_the_fold_is_measured_and_held_against_scans(tmp_path: Path) -> None:
+    written = tmp_path / "measured.json"
+
+    changed = run("benchmarks.folding", "--changes", "60")
+    measured = run("benchmarks.folding", "--trades", "600", "--users", "3", "--json", str(written))
+
+    assert (changed.returncode, measured.returncode) == (0, 0), changed.stderr + measured.stderr
+    assert "wrong: None" in changed.stdout
+    found = json.loads(written.read_text())
+    assert found["report from the fold, by ticker, ms"] > 0
+    assert found["wrong"] is None
+
+
 def test_a_ratio_is_of_medians_and_its_interval_of_blocks() -> None:
     """By hand: medians 30 and 10. One block alone gives 20/10, 30/10 or 90/10."""
     compared = Compared(
@@ -99,3 +112,17 @@ def test_a_ratio_is_of_medians_and_its_interval_of_blocks() -> None:
 
     assert (numbers["walled_p50"], numbers["open_p50"], numbers["ratio"]) == (30, 10, 3)
     assert (numbers["low"], numbers["high"]) == (2, 9)
+
+
+def test_the_storage_of_trades_and_snapshots_is_weighed(tmp_path: Path) -> None:
+    written = tmp_path / "weighed.json"
+
+    done = run(
+        "benchmarks.storage", "--trades", "4", "--points", "3", "--json", str(written)
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "bytes a snapshot of a closed trade" in done.stdout
+    weighed = json.loads(written.read_text())
+    assert (weighed["trades"], weighed["points"]) == (4, 12)
+    assert {"trades", "trades ix_trades_book", "paths", "snapshots"} <= set(weighed["sizes"])

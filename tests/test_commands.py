@@ -15,8 +15,9 @@ from store.commands.flat import number_text
 from store.commands.written import Written
 from store.database import Store
 from store.errors import Conflict, Invalid, NotFound, StoreError
-from store.models import Base, Fill
+from store.models import Fill
 from store.queries.get_trade import OneTrade, get_trade
+from tests.stored import READABLE
 
 COMMANDS = {command.__name__: command for command in commands.load()}
 AT, LATER = "2026-01-05T10:15:00-05:00", "2026-01-08T15:30:00-05:00"
@@ -61,7 +62,7 @@ async def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
                 tuple(row)
                 for row in await session.execute(select(table).order_by(*table.primary_key))
             ]
-            for table in Base.metadata.sorted_tables
+            for table in READABLE
             if table.name != "calls"
         }
 

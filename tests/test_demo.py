@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import DeclarativeBase
 
 from store.database import Store
 from store.demo import record_demo
@@ -22,13 +23,12 @@ from store.evidence.conditions import judge
 from store.evidence.verdicts import CLAIMS, Verdict
 from store.models import (
     Account,
-    Base,
     Condition,
     Correction,
     Fill,
     Leg,
     Note,
-    Snapshot,
+    Point,
     Trade,
     User,
 )
@@ -39,7 +39,7 @@ from tests.postgres_server import Server
 # The demo is recorded twice by the first test, some 1,300 commands each.
 pytestmark = pytest.mark.timeout(300)
 
-TABLES = (Account, Trade, Leg, Fill, Condition, Snapshot, Note, Correction)
+TABLES = (Account, Trade, Leg, Fill, Condition, Point, Note, Correction)
 CLOCK = {"created_at", "recorded_at", "written_at", "made_at"}  # When it was recorded.
 NEW_YORK = ZoneInfo("America/New_York")
 TOLERANCE = 10
@@ -94,7 +94,7 @@ async def rows_of(store: Store) -> Rows:
     async with store.read() as session:
         found = {}
         for table in TABLES:
-            whole = Base.metadata.tables[table.__tablename__]
+            whole: Any = table.__table__
             answer = await session.execute(select(whole).order_by(*whole.primary_key))
             found[table.__tablename__] = [
                 {name: value for name, value in row.items() if name not in CLOCK}
@@ -103,7 +103,7 @@ async def rows_of(store: Store) -> Rows:
         return found
 
 
-def of_trade(rows: Rows, table: type[Base], number: int) -> list[Row]:
+def of_trade(rows: Rows, table: type[DeclarativeBase], number: int) -> list[Row]:
     return [row for row in rows[table.__tablename__] if row["trade_number"] == number]
 
 
@@ -245,7 +245,7 @@ async def test_it_has_every_way_in_which_trades_end_and_are_kept(rows: Rows) -> 
         if fill["fill_number"] > 1
     )
     assert Counter(exits.values())[2] >= 20  # Closed in two parts.
-    assert len({mark["trade_number"] for mark in rows["snapshots"]}) >= 100
+    assert len({mark["trade_number"] for mark in rows["points"]}) >= 100
     assert len(rows["notes"]) >= 30
     scored = [trade for trade in closed(rows) if trade["scanner_score"] is not None]
     assert 0.9 < len(scored) / len(closed(rows)) < 1
@@ -255,7 +255,7 @@ async def test_open_trades_are_marked_and_have_an_unrealised_result(rows: Rows) 
     for trade in rows["trades"]:
         if trade["status"] == "open":
             assert trade["unrealised_pnl"] is not None
-            assert of_trade(rows, Snapshot, trade["number"])
+            assert of_trade(rows, Point, trade["number"])
 
 
 async def test_one_trade_is_corrected_with_a_reason(rows: Rows) -> None:

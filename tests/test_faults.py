@@ -21,7 +21,7 @@ from tests.postgres_server import DURABLE, NoPostgres, Postmaster, postmaster, s
 from tests.server.running import ROOT, environment
 
 TINY = ("--kills", "1", "--writers", "2", "--trades", "2")
-PARTS = ("conditions", "snapshots", "notes", "fills", "legs")
+PARTS = ("conditions", "snapshots", "paths", "notes", "fills", "legs")
 
 
 def copied(table: str, number: str) -> str:

@@ -143,7 +143,8 @@ def changed(line: str) -> Iterable[str]:
         returned = "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS $$ {} $$"
         yield returned.format(name, "BEGIN RETURN coalesce(NEW, OLD); END")
         yield f"ALTER FUNCTION {name}() SET search_path = pg_temp"
-        yield f"ALTER FUNCTION {name}() SECURITY DEFINER"
+        other = "INVOKER" if "[definer]" in line else "DEFINER"
+        yield f"ALTER FUNCTION {name}() SECURITY {other}"
         yield f"ALTER FUNCTION {name}() RENAME TO {name}_gone"
     elif kind == "policy":
         table = line.split(" ON ")[1].split()[0]
@@ -157,7 +158,7 @@ def changed(line: str) -> Iterable[str]:
     elif kind == "table":
         yield f"ALTER TABLE {name} RENAME TO {name}_gone"
     elif kind == "view":
-        yield f"DROP VIEW {name}"
+        yield f"DROP VIEW {name} CASCADE"
         yield f"ALTER VIEW {name} RESET (security_invoker)"
     elif kind == "grant":
         yield line.replace("grant ", "REVOKE ", 1).replace(" TO ", " FROM ")

@@ -21,8 +21,8 @@ from tests.ledger import moment, read, record, trade
 
 CLIENTS = ("sqlite-pragmas", "sqlite-raw", "postgresql-app", "postgresql-owner")
 PRAGMAS = ("foreign_keys", "recursive_triggers")
-PARTS = ("legs", "fills", "conditions", "snapshots")
-APPENDED = ("corrections", "notes", "requests", "audit")
+PARTS = ("legs", "fills", "conditions")
+APPENDED = ("paths", "corrections", "notes", "requests", "audit")
 TABLES = Base.metadata.tables
 REFUSED = (
     sqlite3.Error,
@@ -70,7 +70,7 @@ class Client:
                 await self.say(statement)
             assert await self.everything() == before, statement
             if isinstance(refusal.value, sqlite3.OperationalError):
-                # There is no hidden key by which a row could be replaced.
+                # There is no hidden key by which a row could be replaced (but of paths).
                 assert "rowid" in str(refusal.value), statement
 
 
@@ -273,8 +273,68 @@ async def test_what_is_appended_never_changes(client: Client, table: str) -> Non
 async def test_no_table_is_emptied(client: Client) -> None:
     if client.sqlite:
         pytest.skip("SQLite has no TRUNCATE")
-    for table in ("users", "accounts", "trades", *PARTS, *APPENDED):
+    for table in ("users", "accounts", "trades", "snapshots", *PARTS, *APPENDED):
         await client.refused(f"TRUNCATE {table} CASCADE")
+
+
+async def test_no_snapshot_comes_to_a_locked_trade_or_goes_without_its_path(
+    client: Client,
+) -> None:
+    """Nor from an open one, whose snapshots are in no path."""
+    statements = [
+        f"INSERT INTO snapshots {copied('snapshots', 'trade_number = 2', trade_number='1')}",
+        "UPDATE snapshots SET trade_number = 1 WHERE trade_number = 2",
+        "DELETE FROM snapshots",
+        "DELETE FROM snapshots WHERE trade_number = 2",
+    ]
+    if client.sqlite:
+        moved = copied("snapshots", "trade_number = 2", trade_number="1")
+        statements += [
+            f"REPLACE INTO snapshots {moved}",
+            "UPDATE OR REPLACE snapshots SET trade_number = 1 WHERE trade_number = 2",
+        ]
+    await client.refused(*statements)
+
+
+PLANTED = (
+    "INSERT INTO paths (user_id, trade_number, begins_at, time_unit, price_unit, money_unit,"
+    " packed) VALUES (1, {}, '2026-01-05T12:00:00.000000Z', 1, 1, 1, '{}')"
+)
+
+
+async def test_no_path_is_planted(client: Client) -> None:
+    """Of trade 2, which is open, not even the true one: it was marked at noon at 100.05, and
+    had bought 100 for 100."""
+    await client.refused(
+        PLANTED.format(2, "[[0,10005000000,null,5000000]]"),
+        PLANTED.format(1, "[[0,10005000000,null,5000000]]"),
+        PLANTED.format(4, "[[0,10005000000,null,5000000]]"),
+        PLANTED.format(4, "[]"),
+        PLANTED.format(99, "[[0,1,null,1]]"),
+        f"INSERT INTO paths {copied('paths', 'trade_number = 1', trade_number='4')}",
+    )
+
+
+@pytest.mark.parametrize("client_kind", ["sqlite-raw"])
+async def test_no_path_is_replaced_by_its_hidden_key(client: Client) -> None:
+    """Without foreign keys a client makes a locked trade whose snapshot is in no path: it may
+    pack that one, and take the place of no other's."""
+    await client.say(f"INSERT INTO snapshots {copied('snapshots', 'true', trade_number='9')}")
+    await client.say(
+        f"INSERT INTO trades {copied('trades', 'number = 5', number='9', external_id='NULL')}"
+    )
+    packed = PLANTED.format(9, "[[0,10005000000,null,5000000]]")
+
+    await client.refused(
+        *(
+            packed.replace("INSERT", said).replace("(user_id", "(rowid, user_id").replace(
+                "VALUES (1", f"VALUES ({rowid}, 1"
+            )
+            for said in ("INSERT", "REPLACE", "INSERT OR REPLACE", "INSERT OR IGNORE")
+            for rowid in ("1", "'1'", "1.0")
+        )
+    )  # fmt: skip
+    await client.say(packed)
 
 
 async def test_a_correction_of_the_wrong_shape_is_refused(client: Client) -> None:
@@ -327,7 +387,7 @@ async def test_a_correction_of_the_right_shape_ends_its_trade_by_itself(
 
 
 async def test_an_open_trade_can_be_added_to(client: Client) -> None:
-    for table in PARTS:
+    for table in (*PARTS, "snapshots"):
         await client.say(
             f"INSERT INTO {table} {copied(table, 'trade_number = 2', **KEYS[table])}"
             + (" LIMIT 1" if table == "fills" else "")

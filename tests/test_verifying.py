@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -47,7 +47,7 @@ from tests.tampering import Owner, alter, owner_of
 
 GENERIC = Path(__file__).parent / "importers" / "generic.csv"
 KEYRING = Keyring([MasterKey(bytes(32))])
-PARTS = ("legs", "fills", "conditions", "snapshots")
+PARTS = ("legs", "fills", "conditions")
 
 
 def fill(side: str, quantity: int, price: float | str, day: str = "2026-01-06") -> FillEntry:
@@ -81,8 +81,10 @@ async def fill_ledger(store: Store) -> None:
         2026-01-05  NVDA  open
         """,
     )  # 7 entries
-    marks = [SnapshotEntry(taken_at=moment("2026-01-06"), mark_price=Decimal(price)) for price in
-             ("101.5",)]  # fmt: skip
+    marks = [
+        SnapshotEntry(taken_at=moment(at), mark_price=Decimal(price))
+        for at, price in (("2026-01-06T12:00:00.25Z", "101.5"), ("2026-01-06T12:00:30Z", "99"))
+    ]
     said = trade({"account": "main", **read("2026-01-05 TSLA +70")})
     again = trade({"account": "main", **read("2026-01-05 TSLA +60")})
     async with store.write() as session:
@@ -245,7 +247,7 @@ def hash_of(content: Any) -> str:
 
 async def trade_hash(owner: Owner, number: int) -> str:
     """SHA-256 of JSON with sorted keys: the trade without its status, and its parts' rows
-    by table, each in the order of its key; a table without rows is left out."""
+    by name, each in the order of its key; a part without rows is left out."""
     (row,) = await owner.rows("trades", f"user_id = 1 AND number = {number}")
     del row["status"]
     content: dict[str, Any] = {"trade": plain(row, "trades")}
@@ -253,7 +255,27 @@ async def trade_hash(owner: Owner, number: int) -> str:
         rows = await owner.rows(table, f"user_id = 1 AND trade_number = {number}")
         if rows:
             content[table] = [plain(one, table) for one in rows]
+    for path in await owner.rows("paths", f"user_id = 1 AND trade_number = {number}"):
+        content["snapshots"] = [plain(one, "snapshots") for one in unpacked(path)]
     return hash_of(content)
+
+
+def unpacked(path: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that were packed, by a second method."""
+    begins_at = path["begins_at"]
+    if isinstance(begins_at, str):
+        begins_at = datetime.fromisoformat(begins_at)
+    return [
+        {
+            "user_id": path["user_id"],
+            "trade_number": path["trade_number"],
+            "taken_at": begins_at + timedelta(microseconds=after * path["time_unit"]),
+            "mark_price": mark * path["price_unit"],
+            "underlying_price": None if underlying is None else underlying * path["price_unit"],
+            "unrealised_pnl": pnl * path["money_unit"],
+        }
+        for after, mark, underlying, pnl in json.loads(path["packed"])
+    ]
 
 
 async def correction_hash(owner: Owner, number: int) -> str:
@@ -362,6 +384,40 @@ async def test_any_column_of_the_parts_of_a_locked_trade(
         assert "trade 1 " in (wrong or ""), (column, wrong)
     wrong = await wrong_after(owner, ledger, f"DELETE FROM {table} WHERE {here}")
     assert "trade 1 " in (wrong or "")
+
+
+# Of trade 1: at 12:00:00.25 at 101.5, and at 12:00:30 at 99; it had bought 100 for 100.
+PACKED = "[[250,10150,null,150],[30000,9900,null,-100]]"
+LOST, UNREADABLE = "trade 1 is not what audit entry", "a value of the trades 1 to 15 cannot be read"
+PATHS = {
+    "DELETE FROM paths WHERE {}": LOST,
+    "UPDATE paths SET user_id = 2 WHERE {}": LOST,
+    "UPDATE paths SET trade_number = 2 WHERE {}": LOST,
+    "UPDATE paths SET begins_at = '2026-01-06T12:00:01.000000Z' WHERE {}": LOST,
+    "UPDATE paths SET time_unit = 1 WHERE {}": LOST,
+    "UPDATE paths SET price_unit = price_unit * 2 WHERE {}": LOST,
+    "UPDATE paths SET money_unit = money_unit * 2 WHERE {}": LOST,
+    "UPDATE paths SET packed = replace(packed, '10150', '10250') WHERE {}": LOST,
+    "UPDATE paths SET packed = replace(packed, '250,', '251,') WHERE {}": LOST,
+    "UPDATE paths SET packed = replace(packed, '-100', '100') WHERE {}": LOST,
+    "UPDATE paths SET packed = replace(packed, 'null', '0') WHERE {}": LOST,
+    "UPDATE paths SET packed = '[]' WHERE {}": LOST,
+    "UPDATE paths SET packed = '[[250,10150,null,150]]' WHERE {}": LOST,
+    "UPDATE paths SET packed = 'changed' WHERE {}": UNREADABLE,
+    # A point beside the packed ones.
+    "INSERT INTO snapshots SELECT user_id, 1, taken_at, mark_price, underlying_price,"
+    " unrealised_pnl FROM snapshots WHERE user_id = 1 AND trade_number = 6": LOST,
+}
+
+
+@pytest.mark.parametrize("statement", PATHS)
+async def test_any_change_of_a_packed_path(owner: Owner, ledger: Store, statement: str) -> None:
+    (path,) = await owner.rows("paths", "user_id = 1 AND trade_number = 1")
+    assert path["packed"] == PACKED
+
+    wrong = await wrong_after(owner, ledger, statement.format("user_id = 1 AND trade_number = 1"))
+
+    assert PATHS[statement] in (wrong or "")
 
 
 @pytest.mark.parametrize("column", [name for name, _ in changed("audit")])

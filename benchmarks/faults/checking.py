@@ -13,26 +13,26 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, select
+from sqlalchemy.orm import DeclarativeBase
 
 from benchmarks.faults.commands import Said
 from store.audit import FIRST, Recorded, entry_hash
 from store.database import Store
 from store.models import (
     AuditEntry,
-    Base,
     Condition,
     Correction,
     Fill,
     Leg,
     Note,
+    Point,
     Request,
-    Snapshot,
     Trade,
     User,
 )
 
-PARTS: dict[str, type[Base]] = {
-    "legs": Leg, "fills": Fill, "conditions": Condition, "snapshots": Snapshot, "notes": Note,
+PARTS: dict[str, type[DeclarativeBase]] = {
+    "legs": Leg, "fills": Fill, "conditions": Condition, "snapshots": Point, "notes": Note,
 }  # fmt: skip
 UNKEYED = ("add_user", "put_account")  # Which make the place that is recorded to.
 
@@ -76,7 +76,7 @@ async def check(store: Store, user_id: int, said: Sequence[Said]) -> None:
 async def read(store: Store, user_id: int) -> Stored:
     async with store.read(user_id) as session:
 
-        async def rows(model: type[Base]) -> Sequence[Row[Any]]:
+        async def rows(model: type[DeclarativeBase]) -> Sequence[Row[Any]]:
             table = model.__table__
             mine = select(table).where(table.c.user_id == user_id)
             return (await session.execute(mine.order_by(*table.primary_key))).all()

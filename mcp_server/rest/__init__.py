@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from mcp_server.door import Door
 from mcp_server.problems import API
-from mcp_server.rest import books, exports, imports, trades
+from mcp_server.rest import books, exports, imports, operating, trades
 from mcp_server.rest.desk import Desk
 from mcp_server.rest.page import page_of
 from mcp_server.rest.questions import questions_router
@@ -45,7 +45,7 @@ def api(door: Door) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.desk = Desk(door)
-    written = (trades.router, books.router, imports.router, exports.router)
+    written = (trades.router, books.router, imports.router, exports.router, operating.router)
     for router in (*written, questions_router(door)):
         app.include_router(router)
     describe(app, with_tokens=door.many)

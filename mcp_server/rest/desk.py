@@ -41,6 +41,9 @@ class Desk:
     async def read(self, name: str, said: dict[str, Any], work: Work[Result]) -> Result:
         return await self.logged(name, said, lambda: self.door.answer(work))
 
+    async def survey(self, name: str, said: dict[str, Any], work: Work[Result]) -> Result:
+        return await self.logged(name, said, lambda: self.door.survey(work))
+
     async def write(
         self, name: str, said: dict[str, Any], work: Work[Result], *, keyed: bool
     ) -> Result:

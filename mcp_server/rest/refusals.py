@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from mcp_server.door import WRITE, MissingScope
+from mcp_server.door import MissingScope
 from mcp_server.gate import AWAY_SECONDS
 from mcp_server.problems import API, MEDIA_TYPE, problem_response
 from mcp_server.tools import printable, sentences, shown
@@ -105,7 +105,7 @@ def of_store(error: Exception) -> Response:
     if isinstance(error, Unavailable) and error.again != "no":
         headers["retry-after"] = str(AWAY_SECONDS)
     if isinstance(error, MissingScope):
-        headers["www-authenticate"] = f'Bearer error="insufficient_scope", scope="{WRITE}"'
+        headers["www-authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if not isinstance(error, RowsRefused):
         return problem_response(status, str(error), headers)
     rows = [RowError.model_validate(one).model_dump() for one in error.rejected[:ROWS_MAX]]

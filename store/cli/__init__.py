@@ -15,6 +15,7 @@ from store.cli.imports import formats_, import_
 from store.cli.keys import keys
 from store.cli.market import market
 from store.cli.migrating import migrate, rollback, status
+from store.cli.operating import operator
 from store.cli.records import audit, verify
 from store.cli.settings import settings
 from store.cli.sync import sync
@@ -38,7 +39,7 @@ COMMANDS = (
     import_, trades, compare, formats_, sync, market, export, accounts, settings, connections,
     context_, verify, audit,
     migrate, status, rollback, distribute,
-    users, tiers, tokens, keys,
+    users, tiers, tokens, keys, operator,
     config, completion, demo,
 )  # fmt: skip
 for command in COMMANDS:

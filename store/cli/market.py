@@ -1,8 +1,8 @@
 """Market data into the store: bars and fundamentals, which become conditions of new trades."""
 
 import re
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from store.market_data import (
     read_bars,
     read_fundamentals,
 )
+from store.market_pruning import old_bars, prune_bars
 from store.restating import add_market_facts, without_market_facts
 
 Keep = Callable[[AsyncSession, MarketFile], Awaitable[Kept]]
@@ -112,6 +113,48 @@ def attach(user: int | None, preview: bool, as_json: bool) -> None:
         say_json({"trades": count, "restated": not preview})
         return
     say(f"{count} trades {'would be' if preview else 'are'} restated.")
+
+
+@market.command(epilog="Example: trade-history market prune --before 2024-01-01 --period 1m")
+@click.option("--before", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DAY",
+              help="Bars that opened before this day (UTC).")  # fmt: skip
+@click.option("--period", "periods", type=click.Choice(PERIODS), multiple=True,
+              help="Only bars of this period; may be repeated.")  # fmt: skip
+@click.option("--preview", is_flag=True, help="Only say how many bars would be removed.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@as_json_option
+def prune(
+    before: datetime, periods: tuple[Period, ...], preview: bool, yes: bool, as_json: bool
+) -> None:
+    """Remove old bars, of every ticker.
+
+    What trades were given of them stays. A trade that is recorded later looks back 420 days
+    from its entry for daily bars, so keep those longer.
+    """
+    day, chosen = before.date(), periods or PERIODS
+
+    async def counted(store: Store) -> dict[str, int]:
+        async with store.operate() as session:
+            return await old_bars(session, day, chosen)
+
+    async def pruned(store: Store) -> dict[str, int]:
+        async with store.operate(write=True) as session:
+            return await prune_bars(session, day, chosen)
+
+    found = run(counted, patient=True)
+    if found and not preview:
+        if not yes:
+            click.confirm(f"Remove {listed(found)} from before {day}?", abort=True, err=True)
+        found = run(pruned, patient=True)
+    if as_json:
+        say_json({"before": day, "bars": found, "removed": not preview})
+        return
+    say(f"{listed(found)} from before {day} {'would be' if preview else 'are'} removed.")
+
+
+def listed(bars: Mapping[str, int]) -> str:
+    each = ", ".join(f"{count:,} of {period}" for period, count in bars.items())
+    return f"{sum(bars.values()):,} bars ({each})" if bars else "0 bars"
 
 
 def keep(file: MarketFile, keep_rows: Keep, take_good: bool) -> Kept:

@@ -9,6 +9,7 @@ import click
 from store.audit_trail import questions, writes
 from store.cli.terminal import WRONG, as_json_option, run, say, say_json, user_option
 from store.database import Store
+from store.folding import wrong_fold
 from store.users import list_users, require_user
 from store.verifying import Head, Verified, verify_database, verify_user
 
@@ -31,7 +32,7 @@ class HeadType(click.ParamType[Head]):
 
 @click.command(epilog="Example: trade-history verify --all")
 @user_option
-@click.option("--all", "everybody", is_flag=True, help="Every user of this store.")
+@click.option("--all", "everybody", is_flag=True, help="Every user, and the fold of all.")
 @click.option("--expect", type=HeadType(), help="A head that the chain must contain.")
 @as_json_option
 @click.pass_context
@@ -52,7 +53,11 @@ def verify(
             async with store.operate() as session:
                 asked = [one.user_id for one in await list_users(session)]
         found = [await verify_user(store, one, expected=expect) for one in asked]
-        return await verify_database(store), found
+        wrong = await verify_database(store)
+        if everybody and not wrong:
+            async with store.operate() as session:
+                wrong = await wrong_fold(session)
+        return wrong, found
 
     wrong, found = run(verified, patient=True)
     say_verified(wrong, found, as_json)

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import list_accounts
 from store.database import user_of
-from store.fixed import Row, WholeTrade, trades_numbered
-from store.models import Account, Condition, Correction, Fill, Leg, Note, Snapshot, Trade
+from store.fixed import PARTS, Row, WholeTrade, trades_numbered
+from store.models import Account, Condition, Correction, Note, Trade
 from store.queries.filters import Filters
 
 PAGE = 200
@@ -46,7 +46,7 @@ async def paged(
     session: AsyncSession, filters: Filters, *, notes: bool, snapshots: bool
 ) -> AsyncIterator[list[Exported]]:
     accounts = {one.account_id: one for one in await list_accounts(session)}
-    parts = (Leg, Fill, Condition, Snapshot) if snapshots else (Leg, Fill, Condition)
+    parts = [name for name in PARTS if snapshots or name != "snapshots"]
     last = 0
     while numbers := await _numbers(session, filters, last):
         corrected = await _corrections(session, numbers)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
 from store.errors import NotFound
-from store.models import Account, Condition, Correction, Fill, Leg, Note, Snapshot, Trade
+from store.models import Account, Condition, Correction, Fill, Leg, Note, Point, Trade
 from store.queries.answer import (
     Answer,
     Money,
@@ -240,9 +240,7 @@ def _statement(session: AsyncSession, number: int) -> Any:
             ).label("legs"),
             rows_of(dialect, fills).label("fills"),
             part(Condition, Condition.name, Condition.word, Condition.number).label("conditions"),
-            part(
-                Snapshot, Snapshot.taken_at, Snapshot.mark_price, Snapshot.unrealised_pnl
-            ).label("marks"),
+            part(Point, Point.taken_at, Point.mark_price, Point.unrealised_pnl).label("marks"),
             part(Note, Note.note_number, Note.body, Note.written_at).label("notes"),
             rows_of(dialect, corrections).label("corrections"),
         )

@@ -21,11 +21,12 @@ from store.accounts import AccountEntry, put_account
 from store.corrections import correct_trade, void_trade
 from store.database import Store
 from store.errors import Invalid
-from store.models import Account, Base
+from store.models import Account
 from store.recording import add_note, open_trade
 from store.records import TradeEntry
 from tests import ledger
 from tests.server.asking import answer_in, ask, read, text_in
+from tests.stored import READABLE
 from tests.test_isolation import PROMPTS
 
 PRINTABLE = {
@@ -119,7 +120,7 @@ async def rows(store: Store) -> dict[str, int]:
     async with store.read() as session:
         return {
             table.name: await session.scalar(select(func.count()).select_from(table)) or 0
-            for table in Base.metadata.sorted_tables
+            for table in READABLE
         }
 
 

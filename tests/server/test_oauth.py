@@ -20,7 +20,7 @@ from tests.server.asking import answer_in
 from tests.server.examples import LEDGER
 from tests.server.issuing import AUDIENCE, CLAIM, DAY, Issuer, encoded, part
 from tests.server.running import Listening, listening, refused_to_start
-from tests.server.signing_in import post, refusal, signed_in, token, until_status
+from tests.server.signing_in import bearer, post, refusal, signed_in, token, until_status
 
 HTTP = "streamable-http"
 UNKNOWN = "The token is unknown, expired or revoked."
@@ -107,6 +107,19 @@ async def test_a_token_without_the_scope_is_refused_as_such(
     assert response.status_code == 403
     assert refusal(response) == "The token lacks the scope trades:read."
     assert 'error="insufficient_scope"' in response.headers["www-authenticate"]
+
+
+async def test_an_issuers_admin_is_no_operator_of_the_store(
+    door: Listening, issuer: Issuer
+) -> None:
+    """The word may mean anything there; only a token of the store looks across users."""
+    headers = bearer(issuer.token(scope="trades:read admin"))
+    address = f"http://127.0.0.1:{door.port}/api"
+    async with httpx2.AsyncClient(headers=headers) as client:
+        own = await client.get(f"{address}/questions/get_overview")
+        everybodys = await client.get(f"{address}/operator/report")
+
+    assert (own.status_code, everybodys.status_code) == (200, 403)
 
 
 NOW = int(time.time())

@@ -24,7 +24,7 @@ async def test_nothing_is_found_between_the_api_and_its_description(
     store: Store, database_url: str, tmp_path: Path
 ) -> None:
     await record(store, LEDGER)
-    text = await token(store, 1, ["trades:read", "trades:write"])
+    text = await token(store, 1, ["trades:read", "trades:write", "admin"])
     async with store.operate(write=True) as session:
         await set_limits(session, "pro", calls_per_minute=None, accounts=None, trades=None)
     variables = {"TRADE_HISTORY_AUTH": "on", "TRADE_HISTORY_DATA_DIR": str(tmp_path)}

@@ -24,6 +24,7 @@ from store.schema import add_user
 from tests.server.asking import ToolFailed, answer_in, text_in, tokens
 from tests.server.running import listening, on_stdio
 from tests.server.signing_in import signed_in, token
+from tests.stored import READABLE
 
 NAMES = [command.__name__ for command in commands.load()]
 QUESTIONS = [query.__name__ for query in queries.load()]
@@ -98,7 +99,7 @@ async def rows(store: Store, user_id: int | None = None) -> dict[str, list[tuple
                     .order_by(*table.primary_key)
                 )
             ]
-            for table in Base.metadata.sorted_tables
+            for table in READABLE
             if table.name != "calls"
         }
 
