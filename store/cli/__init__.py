@@ -9,6 +9,7 @@ from store.cli.config import config
 from store.cli.connections import connections
 from store.cli.context import context_
 from store.cli.demo import demo
+from store.cli.distributing import distribute
 from store.cli.export import export
 from store.cli.imports import formats_, import_
 from store.cli.keys import keys
@@ -37,7 +38,7 @@ def cli() -> None:
 COMMANDS = (
     import_, trades, compare, formats_, sync, market, export, accounts, settings, connections,
     context_, verify, audit,
-    migrate, status, rollback,
+    migrate, status, rollback, distribute,
     users, tiers, tokens, keys, operator,
     config, completion, demo,
 )  # fmt: skip

@@ -82,8 +82,13 @@ def _counts(facts: Any) -> Select[Any]:
     """Counts by kind: every account, ticker and strategy, scores, and what was corrected."""
     trades = (
         select(
-            Trade.user_id, Trade.account_id, Trade.status, Trade.ticker, Trade.strategy,
+            Account.name.label("account"), Trade.status, Trade.ticker, Trade.strategy,
             Trade.scanner_score, Trade.ai_score, Trade.r_multiple,
+        )
+        # Joined where the user's number is said: what is kept apart by users asks one part.
+        .join(
+            Account,
+            and_(Account.user_id == Trade.user_id, Account.account_id == Trade.account_id),
         )
         .where(*facts)
         .cte("facts")
@@ -100,11 +105,10 @@ def _counts(facts: Any) -> Select[Any]:
     def known(word: str, column: Any) -> Any:
         return select(literal("scored"), literal(word), func.count(column)).where(closed)
 
-    booked = and_(Account.user_id == trades.user_id, Account.account_id == trades.account_id)
     every = union_all(
         grouped("ticker", trades.ticker),
         grouped("strategy", trades.strategy),
-        grouped("account", Account.name).where(booked),
+        grouped("account", trades.account),
         known("scanner", trades.scanner_score),
         known("ai", trades.ai_score),
         known("risk", trades.r_multiple),
