@@ -16,7 +16,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,7 +24,15 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from store.database_url import Database
 from store.errors import Unavailable
-from store.faults import DROPPED, FAULTS, fault, not_opened, patiently, unreachable
+from store.faults import (
+    dropped,
+    fault,
+    faults,
+    not_opened,
+    of_asyncpg,
+    patiently,
+    unreachable,
+)
 from store.memory import Memory
 from store.settings import Settings
 from store.stopping import limit_statements
@@ -257,7 +264,7 @@ async def open_connection(
     try:
         try:
             await _open(connection, opening, role)
-        except DROPPED:
+        except dropped():
             # The server hung up while the connection waited, and so it did on the others.
             await connection.invalidate()
             await connection.close()
@@ -265,7 +272,7 @@ async def open_connection(
             connection = await _connect(engine, database)
             await _open(connection, opening, role)
         yield connection
-    except FAULTS as error:
+    except faults() as error:
         if (unavailable := fault(error, database)) is None:
             raise
         raise unavailable from None
@@ -280,14 +287,14 @@ async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
         raise Unavailable(
             f"The store is busy: no connection became free in {POOL_SECONDS} seconds.", away=False
         ) from None
-    except (DBAPIError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except (DBAPIError, OSError, TimeoutError, *of_asyncpg("PostgresError")) as error:
         raise unreachable(error, database) from None
 
 
 async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) -> None:
     try:
         await say(connection, opening)
-    except FAULTS as error:
+    except faults() as error:
         if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
             raise
         raise unavailable from None
@@ -308,7 +315,7 @@ async def _in_transaction(connection: AsyncConnection) -> bool:
     if connection.dialect.name == "sqlite":
         return bool(raw.in_transaction)
     if raw.is_closed():
-        raise asyncpg.InterfaceError("the connection is closed")
+        raise ConnectionError("the connection is closed")
     return bool(raw.is_in_transaction())
 
 
