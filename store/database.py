@@ -34,6 +34,7 @@ from store.faults import (
     unreachable,
 )
 from store.memory import Memory
+from store.replica import Behind, Replica
 from store.settings import Settings
 from store.stopping import limit_statements
 
@@ -61,12 +62,35 @@ class Store:
         if self.database.dialect == "sqlite":
             # Here and not for every engine: a migration must not be cut.
             limit_statements(self.engine, settings.statement_timeout_seconds)
+        self.replica = replica_of(settings)
         self.memory = Memory()
         self._writing = asyncio.Lock()
 
-    async def answer(self, work: "Work[Result]", user_id: int | None = None) -> Result:
-        """What `work` reads as `user_id`; asked again where a connection broke off."""
-        return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
+    async def answer(
+        self, work: "Work[Result]", user_id: int | None = None, *, primary: bool = False
+    ) -> Result:
+        """What `work` reads as `user_id`; asked again where a connection broke off.
+
+        A replica answers if there is one that has all that this process knows to be recorded
+        of the user; with `primary` none does.
+        """
+        if primary or self.replica is None:
+            return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
+        replica = self.replica
+        return await patiently(lambda: self._nearest(replica, work, user_id), keyed=True)
+
+    async def _nearest(self, replica: Replica, work: "Work[Result]", user_id: int | None) -> Result:
+        if replica.is_there():
+            try:
+                found = await _within(self._following(replica, user_id), work)
+            except Behind:
+                pass
+            except Unavailable as error:
+                replica.failed(error)
+            else:
+                replica.answered()
+                return found
+        return await _within(self.read(user_id), work)
 
     async def record(
         self,
@@ -133,17 +157,36 @@ class Store:
             yield
 
     @asynccontextmanager
+    async def _following(
+        self, replica: Replica, user_id: int | None
+    ) -> AsyncIterator[AsyncSession]:
+        """A transaction on the replica, unless it lacks what the user is known to have."""
+        user = self._user(user_id)
+        opening = self._opening(user, ROLE, write=False)
+        async with open_connection(replica.engine, replica.database, opening) as connection:
+            session = AsyncSession(connection, info={"user_id": user, "memory": self.memory})
+            await replica.require(session, user)
+            yield session
+            await commit(connection)
+
+    @asynccontextmanager
     async def _transaction(
         self, user_id: int | None, *, write: bool, role: str = ROLE, keep: bool = True
     ) -> AsyncIterator[AsyncSession]:
-        user = int(self.settings.user_id if user_id is None else user_id)
+        user = self._user(user_id)
         opening = self._opening(user, role, write=write)
         async with open_connection(self.engine, self.database, opening, role) as connection:
             # What a writer has not committed yet is nothing to remember.
             info = {"user_id": user, "memory": Memory() if write else self.memory}
-            yield AsyncSession(connection, expire_on_commit=False, info=info)
+            session = AsyncSession(connection, expire_on_commit=False, info=info)
+            yield session
             if keep:
                 await commit(connection)
+        if keep and self.replica is not None:
+            self.replica.must_have(user, session.info.get("entry", 0))
+
+    def _user(self, user_id: int | None) -> int:
+        return int(self.settings.user_id if user_id is None else user_id)
 
     def _opening(self, user: int, role: str, *, write: bool) -> list[str]:
         if self.database.dialect == "sqlite":
@@ -163,6 +206,8 @@ class Store:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self.replica is not None:
+            await self.replica.engine.dispose()
 
 
 async def _within(
@@ -195,9 +240,15 @@ def is_rehearsed(session: AsyncSession) -> bool:
     return bool(session.info.get("rehearsed"))
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
+def replica_of(settings: Settings) -> Replica | None:
+    """The replica that the settings name; like the primary, it is not connected to yet."""
+    database = settings.replica()
+    return database and Replica(database, create_engine(settings, database))
+
+
+def create_engine(settings: Settings, database: Database | None = None) -> AsyncEngine:
     """An engine in autocommit, for the doors above say BEGIN and COMMIT themselves."""
-    database = settings.database()
+    database = database or settings.database()
     if database.path is not None:
         # A folder that cannot be made is said at the first connection, not here.
         with suppress(OSError):
