@@ -235,7 +235,7 @@ async def note_down(
             ledger_version=User.ledger_version + int(answers_change),
         )
     )
-    session.info["entry"] = command.last_audit + 1
+    session.info.update(entry=command.last_audit + 1, recorded=True)
 
 
 def entry_hash(entry: dict[str, Any]) -> str:

@@ -43,6 +43,7 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 
 ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
+NEWS = "trade_history"  # PostgreSQL's channel on which recordings are announced.
 BUSY_SECONDS = 30  # For another program that writes to the same SQLite file: an import.
 POOL_SECONDS = 10  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
@@ -181,9 +182,15 @@ class Store:
             session = AsyncSession(connection, expire_on_commit=False, info=info)
             yield session
             if keep:
-                await commit(connection)
+                await commit(connection, self._announcement(session))
         if keep and self.replica is not None:
             self.replica.must_have(user, session.info.get("entry", 0))
+
+    def _announcement(self, session: AsyncSession) -> str | None:
+        """What tells other programs that something new of this user is on the record."""
+        if self.database.dialect == "sqlite" or not session.info.get("recorded"):
+            return None
+        return f"SELECT pg_notify('{NEWS}', '{user_of(session)}')"
 
     def _user(self, user_id: int | None) -> int:
         return int(self.settings.user_id if user_id is None else user_id)
@@ -370,9 +377,13 @@ async def _in_transaction(connection: AsyncConnection) -> bool:
     return bool(raw.is_in_transaction())
 
 
-async def commit(connection: AsyncConnection) -> None:
-    """Make what the transaction did durable."""
-    await say(connection, ["COMMIT"])
+async def commit(connection: AsyncConnection, announcement: str | None = None) -> None:
+    """Make what the transaction did durable, and only then announce it.
+
+    In the same message, but not in the transaction: PostgreSQL lets those that notify commit
+    only one after another, each for as long as its disk takes.
+    """
+    await say(connection, [f"COMMIT; {announcement}" if announcement else "COMMIT"])
 
 
 async def say(connection: AsyncConnection, statements: Sequence[str]) -> None:
