@@ -45,7 +45,7 @@ ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
 NEWS = "trade_history"  # PostgreSQL's channel on which recordings are announced.
 BUSY_SECONDS = 30  # For another program that writes to the same SQLite file: an import.
-POOL_SECONDS = 10  # For a connection that others of this program use.
+POOL_SECONDS = 30  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
 

@@ -67,7 +67,7 @@ async def test_every_server_gives_the_same_answers(
     ledger: Store, database_url: str, tmp_path: Path
 ) -> None:
     text = await token(ledger)
-    said: dict[str, dict[str, Any]] = {
+    by_name: dict[str, dict[str, Any]] = {
         "get_trade": {"number": 1},
         "check_setup": {"ticker": "AAPL"},
     }
@@ -77,10 +77,19 @@ async def test_every_server_gives_the_same_answers(
         for query in queries.load():
             name = query.__name__
             answers = [
-                unhurried(answer_in(await client.call_tool(name, said.get(name, {}))))
+                unhurried(answer_in(await client.call_tool(name, by_name.get(name, {}))))
                 for _ in both.servers
             ]
             assert answers[0] == answers[1], name
+
+        page = answer_in(await client.call_tool("get_trade_history", {"limit": 1}))
+        said = {"limit": 1, "cursor": page["next_cursor"]}
+        rest = [
+            answer_in(await client.call_tool("get_trade_history", said))["trades"]
+            for _ in both.servers
+        ]
+        assert [one["number"] for one in page["trades"]] == [2]
+        assert [[one["number"] for one in trades] for trades in rest] == [[1], [1]]
 
     assert both.asked.count(both.servers[0].port) == pytest.approx(len(both.asked) / 2, abs=1)
 
