@@ -14,7 +14,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
@@ -165,7 +165,7 @@ class Store:
         user = self._user(user_id)
         opening = self._opening(user, ROLE, write=False)
         async with open_connection(replica.engine, replica.database, opening) as connection:
-            session = AsyncSession(connection, info={"user_id": user, "memory": self.memory})
+            session = self._session(connection, user, self.memory)
             await replica.require(session, user)
             yield session
             await commit(connection)
@@ -178,13 +178,21 @@ class Store:
         opening = self._opening(user, role, write=write)
         async with open_connection(self.engine, self.database, opening, role) as connection:
             # What a writer has not committed yet is nothing to remember.
-            info = {"user_id": user, "memory": Memory() if write else self.memory}
-            session = AsyncSession(connection, expire_on_commit=False, info=info)
+            session = self._session(connection, user, Memory() if write else self.memory)
             yield session
             if keep:
                 await commit(connection, self._announcement(session))
         if keep and self.replica is not None:
             self.replica.must_have(user, session.info.get("entry", 0))
+
+    def _session(self, connection: AsyncConnection, user: int, memory: Memory) -> AsyncSession:
+        info = {
+            "user_id": user,
+            "memory": memory,
+            "driver": _driver(connection),
+            "seconds": self.settings.statement_timeout_seconds,
+        }
+        return AsyncSession(connection, expire_on_commit=False, info=info)
 
     def _announcement(self, session: AsyncSession) -> str | None:
         """What tells other programs that something new of this user is on the record."""
@@ -228,6 +236,11 @@ def user_of(session: AsyncSession) -> int:
     """The user whose transaction this is; every statement names it."""
     user: int = session.info["user_id"]
     return user
+
+
+def driver_of(session: AsyncSession) -> Any:
+    """The driver's own connection in this transaction."""
+    return session.info["driver"]
 
 
 def memory_of(session: AsyncSession) -> Memory:
@@ -361,15 +374,15 @@ async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) 
 async def _give_back(connection: AsyncConnection) -> None:
     if not (connection.invalidated or connection.closed):
         try:
-            if await _in_transaction(connection):
+            if _in_transaction(connection):
                 await say(connection, ["ROLLBACK"])
         except Exception:
             await connection.invalidate()
     await connection.close()
 
 
-async def _in_transaction(connection: AsyncConnection) -> bool:
-    raw: Any = (await connection.get_raw_connection()).driver_connection
+def _in_transaction(connection: AsyncConnection) -> bool:
+    raw = _driver(connection)
     if connection.dialect.name == "sqlite":
         return bool(raw.in_transaction)
     if raw.is_closed():
@@ -388,6 +401,11 @@ async def commit(connection: AsyncConnection, announcement: str | None = None) -
 
 async def say(connection: AsyncConnection, statements: Sequence[str]) -> None:
     """Say statements to the driver itself: several in one text make one round trip."""
-    raw: Any = (await connection.get_raw_connection()).driver_connection
+    raw = _driver(connection)
     for statement in statements:
         await raw.execute(statement)
+
+
+def _driver(connection: AsyncConnection) -> Any:
+    """What is open already, so nothing is waited for."""
+    return cast(Any, connection.sync_connection).connection.driver_connection

@@ -7,6 +7,7 @@ and what is not defined is None: never NaN, infinity or a stand-in such as 999.
 from collections import deque
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from math import cbrt, exp, log, sqrt
 from statistics import NormalDist
 
@@ -240,6 +241,7 @@ def _unskewed(x: float, skew: float, n: int) -> float:
     return 3 * y / (c * c + c + 1)
 
 
+@lru_cache(maxsize=64)
 def normal_quantile(p: float) -> float:
     """The value a standard normal stays below with probability `p`, 0 < p < 1."""
     return NormalDist().inv_cdf(p)

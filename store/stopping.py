@@ -2,6 +2,8 @@
 and when nobody waits for them any more."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from sqlalchemy import event
@@ -35,6 +37,19 @@ def limit_statements(engine: AsyncEngine, seconds: int) -> None:
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
     event.listen(engine.sync_engine, "after_cursor_execute", end)
     event.listen(engine.sync_engine, "handle_error", failed)
+
+
+@asynccontextmanager
+async def stopped_in_time(driver: Any, seconds: float) -> AsyncIterator[None]:
+    """The same for a statement that is said to the driver itself within the block."""
+    limit = asyncio.get_running_loop().call_later(seconds, _interrupt, driver)
+    try:
+        yield
+    except asyncio.CancelledError:
+        _interrupt(driver)
+        raise
+    finally:
+        limit.cancel()
 
 
 def _interrupt(raw: Any) -> None:

@@ -1,42 +1,50 @@
 """How a question runs: one statement gives its numbers and what they leave out.
 
-The statement has two parts. `books` sums the user's trades by mode and currency: those that
-match the filters, and how many there are at all. One of these books is chosen (live before
-paper; one currency), and the question's own select runs on its trades. The two come back
-joined, so that an answer is one round trip inside its transaction.
+`books` counts the user's trades by mode and currency: those that match the filters, and how
+many there are at all. One of these books is chosen (live before paper; one currency). Its
+trades are added up by the question's groups, and the question's own select runs on them.
+All of it comes joined, so that an answer is one round trip inside its transaction.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from re import fullmatch
 from typing import Any
+from typing import cast as cast_type
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Label,
-    Row,
     Select,
+    Text,
     and_,
+    bindparam,
     case,
+    cast,
     func,
     literal,
     select,
+    true,
+    type_coerce,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.columns import Moment
+from store.columns import Words
 from store.database import user_of
 from store.errors import NotFound
 from store.evidence.thresholds import CLOSED_MIN
 from store.models import Account, Strategy, Trade, User
 from store.queries.answer import Evidence, Provenance, Scope, money
-from store.queries.filters import Filters
-from store.queries.summing import summed, sums_of
+from store.queries.filters import USER, Filters, Shape
+from store.queries.running import fetch
+from store.queries.summing import Grouped, as_json, grouped, kept_money
 from store.stats import Sums
 from store.vocabulary import name_key
 
@@ -53,23 +61,42 @@ def moment_now() -> datetime:
 
 @dataclass(frozen=True)
 class Book:
-    """The trades of one mode and currency: those that match, and how many there are."""
+    """The trades of one mode and currency: `n` closed ones match of `book_n` that there are."""
 
     mode: str
     currency: str
     zone: str | None
     book_n: int
-    sums: Sums
+    n: int
     open_n: int
     unrealised_pnl: Decimal | None
     first: date | None
     last: date | None
     last_closed: datetime | None
 
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "Book":
+        mode, currency, zone, book_n, n, open_n, unrealised, first, last, last_closed = row
+        return cls(
+            mode=mode,
+            currency=currency,
+            zone=zone,
+            book_n=book_n,
+            n=n,
+            open_n=open_n,
+            unrealised_pnl=None if unrealised is None else kept_money(unrealised),
+            first=date.fromisoformat(first) if first else None,
+            last=date.fromisoformat(last) if last else None,
+            last_closed=datetime.fromisoformat(last_closed).astimezone(UTC)
+            if last_closed
+            else None,
+        )
+
 
 @dataclass(frozen=True)
 class Asked:
-    """The chosen book (None in an empty store), the others, and the question's rows.
+    """The chosen book (None in an empty store), the others, its trades added up by the
+    question's groups, and the question's own rows.
 
     `version` counts what the user has recorded; it is read with the answer.
     """
@@ -78,11 +105,17 @@ class Asked:
     version: int
     book: Book | None
     others: tuple[Book, ...]
-    rows: Sequence[Row[Any]]
+    groups: Grouped
+    rows: Sequence[Any]
+
+    @property
+    def n(self) -> int:
+        """How many closed trades match."""
+        return self.book.n if self.book else 0
 
     @property
     def sums(self) -> Sums:
-        return self.book.sums if self.book else Sums()
+        return self.groups.total
 
     @property
     def mode(self) -> str:
@@ -93,7 +126,7 @@ class Asked:
     @property
     def evidence(self) -> Evidence:
         """What may be said at all; a question that makes claims has its own tiers."""
-        if self.book is None or not self.book.sums.n:
+        if self.book is None or not self.book.n:
             return "none"
         return "insufficient" if self.book.book_n < CLOSED_MIN else "descriptive"
 
@@ -115,7 +148,7 @@ class Asked:
             zone=book.zone if book else None,
             first=book.first if book else None,
             last=book.last if book else None,
-            trades=self.sums.n,
+            trades=self.n,
             left_out=list(self._left_out()),
         )
 
@@ -127,11 +160,11 @@ class Asked:
             worth = f", unrealised P&L {marked}" if marked is not None else ", none marked"
             yield f"{self.book.open_n} open{worth}"
         for other in self.others:
-            if not other.sums.n:
+            if not other.n:
                 continue
             same = other.currency == self.book.currency
             kind = f"{other.mode}" if same else f"{other.mode} in {other.currency}"
-            yield f"{other.sums.n} {kind}"
+            yield f"{other.n} {kind}"
 
     def provenance(self) -> Provenance:
         return Provenance(
@@ -140,141 +173,169 @@ class Asked:
         )
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a question asks of the trades of the chosen book.
+
+    `by`: the columns by which they are added up. `own`: a select over the trades that satisfy
+    the predicates it is given (user, status unless `any_status`, book and filters), with a
+    column `position` by which its rows are ordered. Both take `shape` first, which stands for
+    all that they depend on; what else they compare with are parameters by name.
+    """
+
+    by: Callable[..., Sequence[Label[Any]]] | None = None
+    own: Callable[..., Select[Any]] | None = None
+    shape: tuple[Hashable, ...] = ()
+    any_status: bool = False
+
+
 async def ask(
     session: AsyncSession,
     filters: Filters,
-    own: Callable[[Sequence[ColumnElement[bool]]], Select[Any]],
+    question: Question,
+    values: Mapping[str, Any] | None = None,
     *,
-    any_status: bool = False,
+    kept: bool = True,
 ) -> Asked:
-    """Run `own`, a select over the trades that satisfy the predicates it is given.
+    """Ask `question` of the trades that match `filters`; `values` are its own parameters.
 
-    The predicates say user, status (unless `any_status`), book and filters. `own` labels a
-    column `position` by which its rows are ordered.
+    Its statement is `kept` for all who ask alike, unless its shape is of one occasion.
 
     Raises:
         NotFound: nothing matches, and a name among the filters is not known at all.
     """
-    rows = (await session.execute(statement(user_of(session), filters, own, any_status))).all()
-    books: dict[tuple[str, str], Book] = {}
-    for row in rows:
-        books.setdefault((row.book_mode, row.book_currency), _book(row))
-    chosen = next(((row.book_mode, row.book_currency) for row in rows if row.chosen), None)
-    if not any(book.sums.n or book.open_n for book in books.values()):
+    shape = filters.shape
+    rows = await fetch(
+        session,
+        lambda: statement(shape, question),
+        {"user_id": user_of(session), **filters.values(), **(values or {})},
+        shape=(shape, question) if kept else None,
+    )
+    first = rows[0]
+    books = [Book.of(row) for row in json.loads(first.books or "[]")]
+    chosen = (first.chosen_mode, first.chosen_currency)
+    if not any(book.n or book.open_n for book in books):
         await refuse_unknown(session, filters)
     return Asked(
         filters=filters,
-        version=int(rows[0].version) if rows else 0,
-        book=books.pop(chosen) if chosen else None,
-        others=tuple(books.values()),
+        version=first.version or 0,
+        book=next((book for book in books if (book.mode, book.currency) == chosen), None),
+        others=tuple(book for book in books if (book.mode, book.currency) != chosen),
+        groups=Grouped.of(first),
         rows=[row for row in rows if row.position is not None],
     )
 
 
-def statement(
-    user_id: int,
-    filters: Filters,
-    own: Callable[[Sequence[ColumnElement[bool]]], Select[Any]],
-    any_status: bool = False,
-) -> Select[Any]:
+def statement(filters: Shape, question: Question) -> Select[Any]:
     """The one statement of a question; `ask` says what it gives."""
-    books = _books(user_id, filters).cte("books")
-    chosen = (
-        select(books.c.book_mode, books.c.book_currency)
-        .order_by(
-            (books.c.n + books.c.open_n == 0),
-            *_not_of_account(user_id, filters, books),
-            books.c.book_mode != "live",
-            books.c.n.desc(),
-            books.c.book_currency,
-        )
-        .limit(1)
-        .cte("chosen")
-    )
+    books = _books(filters).cte("books")
+    chosen = _chosen(filters, books).cte("chosen")
     currency = select(chosen.c.book_currency).scalar_subquery()
     mode = select(chosen.c.book_mode).scalar_subquery()
-    listed_closed = filters.status in (None, "closed")
     of_book = [
-        Trade.user_id == user_id,
+        Trade.user_id == USER,
         *([] if filters.mode == "all" else [Trade.mode == mode]),
-        *([] if any_status else filters.in_status()),
         Trade.currency == currency,
-        *filters.matching(user_id, closed=listed_closed),
     ]
-    answer = own(of_book).subquery("answer")
-    is_chosen = and_(books.c.book_mode == mode, books.c.book_currency == currency)
+    closed = [*of_book, Trade.status == "closed", *filters.matching(closed=True)]
+    listed = [
+        *of_book,
+        *([] if question.any_status else filters.in_status()),
+        *filters.matching(closed=filters.status in (None, "closed")),
+    ]
+    version = select(User.ledger_version).where(User.user_id == USER).scalar_subquery()
+    once = [
+        as_json(_listed(filters, books)).label("books"),
+        mode.label("chosen_mode"),
+        currency.label("chosen_currency"),
+        version.label("version"),
+        *grouped(question.by(*question.shape) if question.by else (), closed),
+    ]
+    if question.own is None:
+        return select(*once, cast(None, BigInteger).label("position"))
+    answer = question.own(*question.shape, listed).subquery("answer")
+    one = select(literal(1).label("one")).subquery("one")
+    # What there is once is in the first row only: it may be large.
+    first = func.coalesce(answer.c.position, 1) == 1
+    return (
+        select(
+            *(case((first, column.element), else_=None).label(column.name) for column in once),
+            *(column.label(_unshadowed(name)) for name, column in answer.c.items()),
+        )
+        .select_from(one.outerjoin(answer, true()))
+        .order_by(answer.c.position)
+    )
+
+
+def _unshadowed(name: str) -> str:
+    """The name of a question's column, apart from the book's where both have it."""
+    return name if name == "position" else f"own_{name}"
+
+
+def _books(filters: Shape) -> Select[Any]:
+    """Counts per mode and currency: closed trades that match, open ones, and all closed."""
+    closed = and_(Trade.status == "closed", *filters.matching(closed=True))
+    open_ = and_(Trade.status == "open", *filters.matching(closed=False))
+    mode = literal("all", Text) if filters.mode == "all" else Trade.mode.expression
+    book = [mode.label("book_mode"), Trade.currency.label("book_currency")]
+    counts = (
+        select(
+            *book,
+            func.count().filter(Trade.status == "closed").label("book_n"),
+            func.count().filter(closed).label("n"),
+            func.count().filter(open_).label("open_n"),
+            func.sum(type_coerce(Trade.unrealised_pnl, BigInteger)).filter(open_).label("marked"),
+            func.min(Trade.closed_on).filter(closed).label("first"),
+            func.max(Trade.closed_on).filter(closed).label("last"),
+            func.max(Trade.closed_at).filter(closed).label("last_closed"),
+        )
+        .where(Trade.user_id == USER)
+        .group_by(*book)
+    )
+    return cast_type(Select[Any], counts)
+
+
+def _listed(filters: Shape, books: CTE) -> Any:
+    """The books as `Book.of` takes them."""
     zone = (
         select(case((func.min(Account.zone) == func.max(Account.zone), func.min(Account.zone))))
-        .where(Account.user_id == user_id, Account.currency == books.c.book_currency)
+        .where(Account.user_id == USER, Account.currency == books.c.book_currency)
         .where(*([] if filters.mode == "all" else [Account.mode == books.c.book_mode]))
         .scalar_subquery()
     )
-    version = select(User.ledger_version).where(User.user_id == user_id).scalar_subquery()
+    c: Any = books.c
+    return select(
+        c.book_mode, c.book_currency, zone.label("zone"), c.book_n, c.n, c.open_n, c.marked,
+        c.first, c.last, c.last_closed,
+    ).order_by(c.book_mode, c.book_currency).subquery("listed")  # fmt: skip
+
+
+def _chosen(filters: Shape, books: CTE) -> Select[Any]:
+    c: Any = books.c
     return (
-        select(
-            *books.c,
-            zone.label("zone"),
-            version.label("version"),
-            is_chosen.label("chosen"),
-            *_unshadowed(answer),
+        select(c.book_mode, c.book_currency)
+        .order_by(
+            (c.n + c.open_n == 0),
+            *_not_of_account(filters, books),
+            c.book_mode != "live",
+            c.n.desc(),
+            c.book_currency,
         )
-        .select_from(books.outerjoin(answer, is_chosen))
-        .order_by(books.c.book_mode, books.c.book_currency, answer.c.position)
+        .limit(1)
     )
 
 
-def _not_of_account(user_id: int, filters: Filters, books: CTE) -> list[ColumnElement[bool]]:
+def _not_of_account(filters: Shape, books: CTE) -> list[ColumnElement[bool]]:
     """Of books in which nothing matches, the one of the account that was asked for comes first."""
-    if filters.account is None:
+    if "account" not in filters.given:
         return []
     own = select(literal(1)).where(
-        Account.user_id == user_id,
-        Account.name_key == name_key(filters.account),
+        Account.user_id == USER,
+        Account.name_key == bindparam("account", type_=Words),
         Account.currency == books.c.book_currency,
         *([] if filters.mode == "all" else [Account.mode == books.c.book_mode]),
     )
     return [~own.exists()]
-
-
-def _unshadowed(answer: Any) -> list[Label[Any]]:
-    """The question's columns, apart from the book's where both have a name."""
-    return [column.label(f"own_{name}" if name != "position" else name)
-            for name, column in answer.c.items()]  # fmt: skip
-
-
-def _books(user_id: int, filters: Filters) -> Select[Any]:
-    """Per mode and currency: sums over closed trades that match, open ones, and all closed."""
-    closed = and_(Trade.status == "closed", *filters.matching(user_id, closed=True))
-    open_ = and_(Trade.status == "open", *filters.matching(user_id, closed=False))
-    mode = literal("all") if filters.mode == "all" else Trade.mode.expression
-    return summed(
-        [mode.label("book_mode"), Trade.currency.label("book_currency")],
-        [Trade.user_id == user_id],
-        where=closed,
-        beside={
-            "book_n": (func.count().filter(Trade.status == "closed"), func.sum),
-            "open_n": (func.count().filter(open_), func.sum),
-            "unrealised_pnl": (func.sum(Trade.unrealised_pnl).filter(open_), func.sum),
-            "first": (func.min(Trade.closed_on).filter(closed), func.min),
-            "last": (func.max(Trade.closed_on).filter(closed), func.max),
-            "last_closed": (func.max(Trade.closed_at, type_=Moment()).filter(closed), func.max),
-        },
-    )
-
-
-def _book(row: Row[Any]) -> Book:
-    return Book(
-        mode=row.book_mode,
-        currency=row.book_currency,
-        zone=row.zone,
-        book_n=int(row.book_n),
-        sums=sums_of(row),
-        open_n=int(row.open_n),
-        unrealised_pnl=row.unrealised_pnl,
-        first=row.first,
-        last=row.last,
-        last_closed=row.last_closed,
-    )
 
 
 async def refuse_unknown(session: AsyncSession, filters: Filters) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
@@ -15,7 +15,7 @@ from store.errors import Invalid
 from store.evidence.grid import BANDED, FREE, Condition, Value
 from store.evidence.verdicts import CLAIMS, RANKS, REFUSED, Verdict, Verdicts, order, sentence
 from store.queries.answer import Answer, Evidence, MoneyOrNone, Optional, Part, Rate, Ratio, Totals
-from store.queries.asking import Asked, ask
+from store.queries.asking import Asked, Question, ask
 from store.queries.books import Whole, closed_trades
 from store.queries.filters import NONE, Filters, question
 from store.queries.get_best_entry_conditions import evidence_of
@@ -29,8 +29,9 @@ from store.queries.likeness import (
     levels,
     nested,
     steps_of,
+    sums_by_level,
 )
-from store.queries.summing import sums_of
+from store.queries.summing import Grouped, grouped
 from store.stats import Sums, design_effect
 from store.vocabulary import name_key
 
@@ -118,8 +119,10 @@ async def check_setup(
     }
     given = _given(filters, numbers, conditions or [])
     steps = steps_of(given, filters, user_of(session))
-    asked = await ask(session, Filters(mode=filters.mode), partial(levels, steps))
-    sums = {row.own_level: sums_of(row, "own_") for row in asked.rows}
+    asked = await ask(
+        session, Filters(mode=filters.mode), Question(by=lambda: levels(steps)), kept=False
+    )
+    sums = sums_by_level(steps, asked.groups)
     best = await evidence_of(session, asked, avoid=False)
     worst = await evidence_of(session, asked, avoid=True)
     met = [*_met(best, given), *_met(worst, given)]
@@ -240,8 +243,8 @@ async def _estimate(
         claim = [one for part in min(claims, key=order).parts for one in inside(part, user_id)]
         inner = [Step(step.level, [], [*step.predicates, *claim]) for step in inward]
         book = closed_trades(user_id, Whole(asked.book.mode, asked.book.currency))
-        rows = (await session.execute(levels(inner, book))).all()
-        by_level = {row.level: sums_of(row) for row in rows}
+        row = (await session.execute(select(*grouped(levels(inner), book)))).one()
+        by_level = sums_by_level(inner, Grouped.of(row))
         groups = [sums.get(WHOLE, Sums()), *(by_level.get(one.level, Sums()) for one in inward)]
     else:
         groups = [sums.get(one.level, Sums()) for one in inward]

@@ -4,7 +4,8 @@ A question is an async function `(session, filters, own arguments) -> Answer`. `
 names the filters it takes; they become its own keyword arguments, described once, here.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import wraps
 from inspect import Parameter, signature
@@ -13,9 +14,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.columns import Count, Day, Moment, Words
 from store.errors import Invalid
 from store.models import Account, Strategy, Trade
 from store.records import storable
@@ -68,49 +70,102 @@ class Filters:
             values["ticker"] = self.ticker.strip().upper()
         return values
 
-    def matching(self, user_id: int, *, closed: bool) -> list[ColumnElement[bool]]:
-        """Predicates on `Trade` but for status and mode; periods are by exit if `closed`,
-        else by entry."""
-        found: list[ColumnElement[bool]] = []
-        if self.mode in ("live", "paper"):
-            found.append(Trade.mode == self.mode)
-        if self.ticker is not None:
-            found.append(Trade.ticker == self.ticker.strip().upper())
-        if self.strategy is not None:
-            named = select(Strategy.name).where(
-                Strategy.user_id == user_id, Strategy.name_key == name_key(self.strategy)
-            )
-            found.append(Trade.strategy == named.scalar_subquery())
-        if self.account is not None:
-            booked = select(Account.account_id).where(
-                Account.user_id == user_id, Account.name_key == name_key(self.account)
-            )
-            found.append(Trade.account_id == booked.scalar_subquery())
-        if self.option_type is not None:
-            found.append(Trade.option_type == self.option_type)
-        if self.structure is not None:
-            found.append(Trade.structure == name_key(self.structure).replace(" ", "_"))
-        if self.outcome is not None:
-            found.append(Trade.outcome == self.outcome)
-        return found + self._period(closed)
+    @property
+    def shape(self) -> "Shape":
+        """What kind of filters these are, whatever they say."""
+        limits = {name: day_or_moment(name, value) for name, value in self._limits()}
+        return Shape(
+            given=frozenset(name for name in BOUND if getattr(self, name) is not None),
+            mode=self.mode,
+            status=self.status,
+            by_moment=frozenset(
+                name for name, limit in limits.items() if isinstance(limit, datetime)
+            ),
+            by_day=frozenset(
+                name for name, limit in limits.items() if not isinstance(limit, datetime)
+            ),
+        )
 
-    def _period(self, closed: bool) -> list[ColumnElement[bool]]:
-        found = []
-        for name, value in self._limits():
-            limit = day_or_moment(name, value)
-            column: ColumnElement[Any]
-            if isinstance(limit, datetime):
-                column = Trade.closed_at if closed else Trade.opened_at  # type: ignore[assignment]
-            else:
-                column = Trade.closed_on if closed else Trade.opened_on  # type: ignore[assignment]
-            found.append(column >= limit if name == "since" else column < limit)
-        return found
+    def values(self) -> dict[str, Any]:
+        """What the parameters of the shape's predicates are."""
+        found: dict[str, Any] = {
+            name: KEPT.get(name, str)(value)
+            for name in BOUND
+            if (value := getattr(self, name)) is not None
+        }
+        return found | {name: day_or_moment(name, value) for name, value in self._limits()}
+
+    def matching(self, user_id: int, *, closed: bool) -> list[ColumnElement[bool]]:
+        """The predicates of the shape, with their values."""
+        values = {"user_id": user_id, **self.values()}
+        return self.shape.matching(closed=closed, values=values)
 
     def in_status(self) -> list[ColumnElement[bool]]:
         """The statuses that a list of trades shows."""
-        if self.status == "all":
-            return []
-        return [Trade.status == (self.status or "closed")]
+        return self.shape.in_status()
+
+
+# Filters that are compared as they are kept.
+BOUND = ("ticker", "strategy", "account", "option_type", "structure", "outcome")
+KEPT: dict[str, Callable[[str], str]] = {
+    "ticker": lambda word: word.strip().upper(),
+    "strategy": name_key,
+    "account": name_key,
+    "structure": lambda word: name_key(word).replace(" ", "_"),
+}
+NO_VALUES: Mapping[str, Any] = {}
+USER: BindParameter[int] = bindparam("user_id", type_=Count)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """Which filters are given. One statement serves all of one shape: what they say are its
+    parameters, named as the filters, and `user_id`."""
+
+    given: frozenset[str] = frozenset()
+    mode: str | None = None
+    status: str | None = None
+    by_moment: frozenset[str] = frozenset()
+    by_day: frozenset[str] = frozenset()
+
+    def matching(
+        self, *, closed: bool, values: Mapping[str, Any] = NO_VALUES
+    ) -> list[ColumnElement[bool]]:
+        """Predicates on `Trade` but for status and book; periods are by exit if `closed`,
+        else by entry. Their parameters have `values`, or get them when they are asked."""
+        user = bindparam("user_id", values["user_id"], Count) if values else USER
+        said = {name: bindparam(name, values.get(name), Words) for name in self.given}
+        found: list[ColumnElement[bool]] = []
+        if self.mode in ("live", "paper"):
+            found.append(Trade.mode == self.mode)
+        if "strategy" in said:
+            named = select(Strategy.name).where(
+                Strategy.user_id == user, Strategy.name_key == said["strategy"]
+            )
+            found.append(Trade.strategy == named.scalar_subquery())
+        if "account" in said:
+            booked = select(Account.account_id).where(
+                Account.user_id == user, Account.name_key == said["account"]
+            )
+            found.append(Trade.account_id == booked.scalar_subquery())
+        for name in ("ticker", "option_type", "structure", "outcome"):
+            if name in said:
+                found.append(getattr(Trade, name) == said[name])
+        return found + self._period(closed, values)
+
+    def _period(self, closed: bool, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+        moment: Any = Trade.closed_at if closed else Trade.opened_at
+        day: Any = Trade.closed_on if closed else Trade.opened_on
+        found = []
+        for name in ("since", "until"):
+            for column, names, kind in ((moment, self.by_moment, Moment), (day, self.by_day, Day)):
+                if name in names:
+                    limit = bindparam(name, values.get(name), kind())
+                    found.append(column >= limit if name == "since" else column < limit)
+        return found
+
+    def in_status(self) -> list[ColumnElement[bool]]:
+        return [] if self.status == "all" else [Trade.status == (self.status or "closed")]
 
 
 def day_or_moment(name: str, value: str) -> date | datetime:

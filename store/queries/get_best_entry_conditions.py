@@ -1,12 +1,14 @@
 """Which facts known at entry go with winning, beyond luck?"""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import Select, and_, literal, select
+from sqlalchemy import Label, bindparam, case
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.columns import Words
 from store.evidence.book import Book
 from store.evidence.verdicts import (
     CLAIMS,
@@ -20,10 +22,9 @@ from store.evidence.verdicts import (
 )
 from store.models import Trade
 from store.queries.answer import Answer, Counts, Evidence, Optional, Part, Rate, Ratio
-from store.queries.asking import Asked, ask, refuse_unknown
+from store.queries.asking import Asked, Question, ask, refuse_unknown
 from store.queries.books import Whole, ledger_version, remembered, worked_out
 from store.queries.filters import Filters, question
-from store.queries.summing import summed, sums_of
 from store.stats import Sums, design_effect
 
 
@@ -82,7 +83,7 @@ async def get_best_entry_conditions(
         session, version, key, partial(_worked_out, session, filters, avoid)
     )
     best = found.verdicts[0].tier if found.verdicts else "insufficient"
-    evidence: Evidence = (own.tier if own else best) if asked.sums.n else "none"
+    evidence: Evidence = (own.tier if own else best) if asked.n else "none"
     return EntryConditions(
         summary=_of_ticker_said(own) + _summary(asked, found),
         evidence=evidence,
@@ -98,11 +99,20 @@ async def get_best_entry_conditions(
     )
 
 
+def _by_ticker() -> Sequence[Label[Any]]:
+    """Whether it is the ticker `own`."""
+    mine = Trade.ticker == bindparam("own", type_=Words)
+    return [case((mine, 1), else_=0).label("mine")]
+
+
+BY_TICKER = Question(by=_by_ticker)
+
+
 async def _worked_out(
     session: AsyncSession, filters: Filters, avoid: bool
 ) -> tuple[Asked, Verdicts, OwnRate | None]:
     ticker = filters.ticker.strip().upper() if filters.ticker else None
-    asked = await ask(session, Filters(mode=filters.mode), partial(_of_ticker, ticker))
+    asked = await ask(session, Filters(mode=filters.mode), BY_TICKER, {"own": ticker})
     found = await evidence_of(session, asked, avoid=avoid)
     return asked, found, await _own(session, filters, asked, found, ticker)
 
@@ -135,22 +145,15 @@ def shrunk_rate(sums: Sums, found: Verdicts) -> float | None:
     )
 
 
-def _of_ticker(ticker: str | None, facts: Any) -> Select[Any]:
-    """The sums of the ticker's own trades, if one is asked for: a row, or none."""
-    mine = and_(*facts, Trade.ticker == ticker)
-    own = summed([Trade.ticker.label("name")], [mine]).subquery("own")
-    return select(literal(1).label("position"), *own.c)
-
-
 async def _own(
     session: AsyncSession, filters: Filters, asked: Asked, found: Verdicts, ticker: str | None
 ) -> OwnRate | None:
     if ticker is None:
         return None
-    if not asked.rows:
+    sums = asked.groups.by(lambda key: key[0]).get(1)
+    if sums is None:
         await refuse_unknown(session, filters)
         return None
-    sums = sums_of(asked.rows[0], "own_")
     return OwnRate(
         **Counts.model_validate(Rate.of(sums)).model_dump(),
         shrunk_win_rate=shrunk_rate(sums, found),
@@ -175,7 +178,7 @@ def _of_ticker_said(own: OwnRate | None) -> str:
 
 
 def _summary(asked: Asked, found: Verdicts) -> str:
-    if asked.book is None or not asked.sums.n:
+    if asked.book is None or not asked.n:
         return "No closed trades match."
     tiers = [verdict.tier for verdict in found.verdicts]
     claims, hints = sum(tier in CLAIMS for tier in tiers), tiers.count("suggestive")
@@ -188,7 +191,7 @@ def _summary(asked: Asked, found: Verdicts) -> str:
             f" {hints} suggestive"
             + (f"; {refused} stood out but {_REFUSED[found.avoid]} or faded." if refused else ".")
         )
-        said += f" {asked.sums.n} closed {asked.mode} trades, {found.checked} conditions checked."
+        said += f" {asked.n} closed {asked.mode} trades, {found.checked} conditions checked."
         return f"{said} {visible(found)}{asked.caveat}"
     return f"Not enough evidence. {nothing_yet(found)}{asked.caveat}"
 

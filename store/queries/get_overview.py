@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, select, union_all
+from sqlalchemy import Select, and_, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.evidence.thresholds import CLOSED_MIN
 from store.models import Account, Trade
 from store.queries.answer import Answer, Optional, Part
-from store.queries.asking import Asked, ask
+from store.queries.asking import Asked, Question, ask
 from store.queries.filters import Filters, question
 
 SHOWN = 10
@@ -38,7 +38,7 @@ class Overview(Answer):
 async def get_overview(session: AsyncSession, filters: Filters) -> Overview:
     """What the store holds: accounts, period, most traded tickers and strategies with their
     closed trades, score coverage, and whether there are enough trades for claims."""
-    asked = await ask(session, filters, _counts, any_status=True)
+    asked = await ask(session, filters, Question(own=_counts, any_status=True))
     n = {
         kind: {row.own_name: row.own_n for row in asked.rows if row.own_kind == kind}
         for kind in ("status", "scored", "account", "ticker", "strategy")
@@ -49,7 +49,7 @@ async def get_overview(session: AsyncSession, filters: Filters) -> Overview:
         evidence=asked.evidence,
         scope=asked.scope(),
         provenance=asked.provenance(),
-        closed=asked.sums.n,
+        closed=asked.n,
         open=asked.book.open_n if asked.book else 0,
         superseded=status.get("superseded", 0),
         void=status.get("void", 0),
@@ -68,7 +68,7 @@ def _summary(asked: Asked) -> str:
     if asked.book is None:
         return "The store is empty."
     return (
-        f"{asked.sums.n} closed and {asked.book.open_n} open {asked.mode} trades;"
+        f"{asked.n} closed and {asked.book.open_n} open {asked.mode} trades;"
         f" claims need {CLOSED_MIN} closed.{asked.caveat}"
     )
 
@@ -109,7 +109,7 @@ def _counts(facts: Any) -> Select[Any]:
         known("ai", trades.ai_score),
         known("risk", trades.r_multiple),
         select(literal("status"), trades.status, func.count())
-        .where(trades.status.in_(("superseded", "void")))
+        .where(or_(trades.status == "superseded", trades.status == "void"))
         .group_by(trades.status),
     ).subquery("every")
     place = func.row_number().over(order_by=(every.c.kind, every.c.n.desc(), every.c.name))

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
-from sqlalchemy import BigInteger, Select, func, select, true, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
@@ -25,11 +24,10 @@ from store.queries.answer import (
     Ratio,
     Totals,
 )
-from store.queries.asking import Asked, ask
+from store.queries.asking import Asked, Question, ask
 from store.queries.books import Whole, closed_trades, remembered, worked_out
 from store.queries.course import course_of
 from store.queries.filters import Filters, question
-from store.queries.summing import summed, sums_of
 from store.stats import (
     Kelly,
     Sums,
@@ -105,6 +103,10 @@ class StrategyPerformance(Answer):
     strategies: Optional[list[StrategyRate]]
 
 
+WHOLE = Question()
+BY_STRATEGY = Question(by=lambda: [Trade.strategy.label("strategy")])
+
+
 @question(
     "account", "mode", "ticker", "option_type", "structure", "since", "until",
     first=("strategy",),
@@ -118,10 +120,11 @@ async def get_strategy_performance(
     a strategy over closed trades, each with n and interval; without a strategy, all compared,
     beside how good the best would look by luck."""
     alone = filters.strategy is not None
-    asked = await ask(session, filters, course_of if alone else partial(_compared, limit))
+    asked = await ask(session, filters, WHOLE if alone else BY_STRATEGY)
     found = None if alone else await _comparison(session, asked)
-    overall = _performance(asked, await _drawdown_order_p(session, asked))
-    strategies = None if alone else [_strategy_rate(row, found) for row in asked.rows]
+    course = await _course(session, asked)
+    overall = _performance(asked, course, await _drawdown_order_p(session, asked))
+    strategies = None if alone else _strategies(asked, found)[:limit]
     return StrategyPerformance(
         summary=_summary(asked, overall, found),
         evidence="supported" if found and _better(found) else asked.evidence,
@@ -166,11 +169,10 @@ def _better(found: "_Found") -> int:
 # The whole: what was asked for, taken together.
 
 
-def _performance(asked: Asked, drawdown_order_p: float | None) -> Performance:
-    row = asked.rows[0] if asked.rows else None
+def _performance(asked: Asked, row: Any, drawdown_order_p: float | None) -> Performance:
     base = Totals.of(asked.sums)
     decided = base.wins + base.losses
-    won, lost = (row.own_win_streak or 0, row.own_loss_streak or 0) if row else (0, 0)
+    won, lost = (row.win_streak or 0, row.loss_streak or 0) if row else (0, 0)
     r, ret = _Earned.of(row, "r"), _Earned.of(row, "ret")
     r_low, r_high = r.interval(asked.sums)
     ret_low, ret_high = ret.interval(asked.sums)
@@ -188,7 +190,7 @@ def _performance(asked: Asked, drawdown_order_p: float | None) -> Performance:
         sqn=sqn(r.n, r.mean, r.deviation) if r.mean is not None else None,
         kelly=bet.fraction,
         kelly_reason=bet.reason,
-        max_drawdown=(row.own_drawdown if row else None) or Decimal(0),  # type: ignore[arg-type]
+        max_drawdown=(row.drawdown if row else None) or Decimal(0),  # type: ignore[arg-type]
         drawdown_order_p=drawdown_order_p,
         win_streak=Streak(length=won, chance=_chance(won, decided, base.win_rate)),
         loss_streak=Streak(length=lost, chance=_chance(lost, decided, 1 - (base.win_rate or 0.0))),
@@ -219,8 +221,8 @@ class _Earned:
     def of(cls, row: Any, name: str) -> "_Earned":
         if row is None:
             return cls()
-        values = (getattr(row, f"own_{name}_{power}") for power in ("sum", "squares", "cubes"))
-        return cls(getattr(row, f"own_{name}_n"), *map(float, values))
+        values = (getattr(row, f"{name}_{power}") for power in ("sum", "squares", "cubes"))
+        return cls(getattr(row, f"{name}_n"), *map(float, values))
 
     @property
     def mean(self) -> float | None:
@@ -251,12 +253,30 @@ def _chance(length: int, decided: int, rate: float | None) -> float | None:
 
 
 def _hours(row: Any, outcome: str) -> list[float]:
-    values = [getattr(row, f"own_{outcome}_{quarter}", None) for quarter in (1, 2, 3)]
+    values = [getattr(row, f"{outcome}_{quarter}", None) for quarter in (1, 2, 3)]
     return [round(value / 3600, 1) for value in values if value is not None]
 
 
+async def _course(session: AsyncSession, asked: Asked) -> Any:
+    """How the trades asked about went one after the other; None where there are none."""
+    if asked.book is None or not asked.n:
+        return None
+    whole = Whole(asked.book.mode, asked.book.currency)
+
+    async def read() -> Any:
+        return (await session.execute(course_of(_asked_about(session, asked, whole)))).one()
+
+    key = ("course", whole, tuple(asked.filters.said().items()))
+    return await remembered(session, asked.version, key, read)
+
+
+def _asked_about(session: AsyncSession, asked: Asked, whole: Whole) -> list[ColumnElement[bool]]:
+    user_id = user_of(session)
+    return [*closed_trades(user_id, whole), *asked.filters.matching(user_id, closed=True)]
+
+
 async def _drawdown_order_p(session: AsyncSession, asked: Asked) -> float | None:
-    if asked.book is None or not asked.sums.n:
+    if asked.book is None or not asked.n:
         return None
     whole = Whole(asked.book.mode, asked.book.currency)
     key = ("drawdown", whole, tuple(asked.filters.said().items()))
@@ -264,7 +284,7 @@ async def _drawdown_order_p(session: AsyncSession, asked: Asked) -> float | None
     async def reordered() -> tuple[float | None]:
         from store.evidence.reordering import REORDERED_MAX, drawdown_percentile  # numpy.
 
-        if asked.sums.n > REORDERED_MAX:
+        if asked.n > REORDERED_MAX:
             return (None,)
         return (
             await asyncio.to_thread(drawdown_percentile, await _net_pnls(session, asked, whole)),
@@ -276,26 +296,15 @@ async def _drawdown_order_p(session: AsyncSession, asked: Asked) -> float | None
 
 async def _net_pnls(session: AsyncSession, asked: Asked, whole: Whole) -> Sequence[int]:
     """Net P&L of the trades asked about, in order of exit, in millionths."""
-    user_id = user_of(session)
     found = await session.scalars(
         select(type_coerce(Trade.net_pnl, BigInteger))
-        .where(*closed_trades(user_id, whole), *asked.filters.matching(user_id, closed=True))
+        .where(*_asked_about(session, asked, whole))
         .order_by(Trade.closed_at, Trade.number)
     )
     return found.all()
 
 
 # Strategy by strategy.
-
-
-def _compared(limit: int, facts: Any) -> Select[Any]:
-    """The whole beside every strategy: a row each by net P&L, best first, ties by name."""
-    groups = summed([Trade.strategy.label("strategy")], facts).subquery("groups")
-    place = func.row_number().over(order_by=(groups.c.net_pnl.desc(), groups.c.strategy))
-    each = select(place.label("position"), *groups.c).order_by(place).limit(limit).subquery("each")
-    whole = course_of(facts).subquery("whole")
-    own = [column for column in whole.c if column.name != "position"]
-    return select(*each.c, *own).select_from(each.join(whole, true()))
 
 
 @dataclass(frozen=True)
@@ -307,7 +316,7 @@ class _Found:
 async def _comparison(session: AsyncSession, asked: Asked) -> _Found | None:
     """Of all strategies of the whole book; None where filters leave a part of it, for a part
     that was picked first proves nothing."""
-    if asked.book is None or asked.sums.n != asked.book.book_n:
+    if asked.book is None or asked.n != asked.book.book_n:
         return None
     whole = Whole(asked.book.mode, asked.book.currency)
     return await worked_out(session, whole, asked.version, "strategies", _compare)
@@ -332,14 +341,19 @@ def _told(found: _Found) -> Compared:
     )
 
 
-def _strategy_rate(row: Any, found: "_Found | None") -> StrategyRate:
-    total = Totals.of(sums_of(row, "own_"))
-    name = row.own_strategy
+def _strategies(asked: Asked, found: "_Found | None") -> list[StrategyRate]:
+    """Each strategy by net P&L, best first, ties by name."""
+    groups = asked.groups.by(lambda key: (key[0],))
+    ranked = sorted(groups.items(), key=lambda item: (-item[1].net_pnl, item[0][0] or ""))
+    return [_strategy_rate(key[0], sums, found) for key, sums in ranked]
+
+
+def _strategy_rate(name: str | None, sums: Sums, found: "_Found | None") -> StrategyRate:
+    compared = found.comparison if found else None
+    in_money = found is not None and found.basis == "currency"
     return StrategyRate(
-        **vars(total),
+        **vars(Totals.of(sums)),
         strategy=name,
-        mean_return=found.comparison.mean_return.get(name)
-        if found and found.basis != "currency"
-        else None,
-        p_adjusted=found.comparison.p_adjusted.get(name) if found else None,
+        mean_return=compared.mean_return.get(name or "") if compared and not in_money else None,
+        p_adjusted=compared.p_adjusted.get(name or "") if compared else None,
     )

@@ -8,14 +8,15 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.columns import Count
 from store.errors import Invalid
 from store.models import Account, Trade
 from store.queries.answer import Answer, MoneyOrNone, Optional, Part, Plain, PlainOrNone, Totals
-from store.queries.asking import Asked, ask
-from store.queries.filters import NONE, Filters, question, when
+from store.queries.asking import Asked, Question, ask
+from store.queries.filters import NONE, Filters, Status, question, when
 
 Order = Literal["newest", "oldest", "worst", "best"]
 
@@ -75,7 +76,14 @@ async def get_trade_history(
     if filters.status not in (None, "closed") and order in ("worst", "best"):
         raise Invalid(f"order {order} needs closed trades; newest or oldest is accepted here.")
     after = _read_cursor(cursor, order, filters) if cursor else None
-    asked = await ask(session, filters, lambda facts: _page(filters, order, limit, after, facts))
+    page_of = Question(own=_page, shape=(order, filters.status, after is not None))
+    value, number = after or (None, None)
+    asked = await ask(
+        session,
+        filters,
+        page_of,
+        {"rows": limit + 1, "after_key": value, "after_number": number},
+    )
     page, more = asked.rows[:limit], len(asked.rows) > limit
     totals = Totals.of(asked.sums)
     return TradeHistory(
@@ -98,19 +106,19 @@ def _summary(asked: Asked, totals: Totals, shown: int) -> str:
     )
 
 
-def _key(filters: Filters, order: Order) -> ColumnElement[Any]:
-    return Trade.net_pnl.expression if order in ("worst", "best") else when(filters.status)
+def _key(status: Status | None, order: Order) -> ColumnElement[Any]:
+    return Trade.net_pnl.expression if order in ("worst", "best") else when(status)
 
 
-def _page(
-    filters: Filters, order: Order, limit: int, after: tuple[Any, int] | None, facts: Any
-) -> Select[Any]:
-    """One page and one row more, which tells whether there is another page."""
-    key, rising = _key(filters, order), order in ("oldest", "worst")
+def _page(order: Order, status: Status | None, further_on: bool, facts: Any) -> Select[Any]:
+    """One page and one row more, which tells whether there is another page. `further_on`, it
+    begins after the parameters `after_key` and `after_number`."""
+    key, rising = _key(status, order), order in ("oldest", "worst")
     by = (key, Trade.number) if rising else (key.desc(), Trade.number.desc())
     kept = list(facts)
-    if after is not None:
-        value, number = after
+    if further_on:
+        value = bindparam("after_key", type_=key.type)
+        number = bindparam("after_number", type_=Count)
         further = key > value if rising else key < value
         beside = Trade.number > number if rising else Trade.number < number
         kept.append(or_(further, and_(key == value, beside)))
@@ -129,7 +137,7 @@ def _page(
         )
         .where(*kept)
         .order_by(*by)
-        .limit(limit + 1)
+        .limit(bindparam("rows", type_=Integer()))
         .subquery("page")
     )  # fmt: skip
     listed: tuple[Any, Any] = (rows.c.order_key, rows.c.number)

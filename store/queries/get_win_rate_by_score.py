@@ -1,22 +1,22 @@
 """Do trades with a score in this range win more often, and is the score worth anything?"""
 
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
-from sqlalchemy import Select, and_, case, func, literal, null, select, union_all
+from sqlalchemy import Label, and_, bindparam, case, null
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.columns import PRICE_DIGITS
+from store.columns import PRICE_DIGITS, Number
 from store.errors import Invalid
 from store.evidence.book import Book
 from store.models import Trade
 from store.queries.answer import Answer, MoneyOrNone, Optional, Part, Rate, Ratio
-from store.queries.asking import Asked, ask
+from store.queries.asking import Asked, Question, ask
 from store.queries.books import Whole, worked_out
 from store.queries.filters import Filters, question
-from store.queries.summing import summed, sums_of
 from store.stats import Sums
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ async def get_win_rate_by_score(
     whole book, adjusted for every range that could have been asked."""
     if min > max:
         raise Invalid(f"min {min:g} is above max {max:g}; min must not exceed max.")
-    asked = await ask(session, filters, partial(_by_score, score, min, max))
+    bounds = {"low": _kept(min, ROUND_CEILING), "high": _kept(max, ROUND_FLOOR)}
+    asked = await ask(session, filters, Question(by=_by_score, shape=(score,)), bounds)
     evidence = await _evidence(session, asked, score)
-    groups = {(row.own_kind, row.own_part): sums_of(row, "own_") for row in asked.rows}
-    inside, rest = (groups.get(("range", part), Sums()) for part in (1, 0))
+    by_band = asked.groups.by(lambda key: ("band", key[0]))
+    by_side = asked.groups.by(lambda key: key[1])
+    inside, rest = (by_side.get(side, Sums()) for side in (1, 0))
     verdict = RangeVerdict.model_validate(evidence.range_verdict(min, max))
     predictive = _predictive(evidence)
     return WinRateByScore(
@@ -113,35 +115,26 @@ async def get_win_rate_by_score(
         rest=RangeRate.of(rest),
         whole_book_range=verdict,
         whole_book_score=predictive,
-        bands=_bands([groups.get(("band", low), Sums()) for low, _ in BANDS]),
-        unscored=groups.get(("band", None), Sums()).n,
+        bands=_bands([by_band.get(("band", low), Sums()) for low, _ in BANDS]),
+        unscored=by_band.get(("band", None), Sums()).n,
     )
 
 
 def _claims(asked: Asked, verdict: RangeVerdict, predictive: Predictive) -> bool:
     """Whether something is claimed about the very trades that were asked about."""
-    whole = asked.book is not None and asked.sums.n == asked.book.book_n
+    whole = asked.book is not None and asked.n == asked.book.book_n
     claimed = verdict.verdict in ("better", "worse") or predictive.score_is_predictive == "yes"
     return whole and asked.evidence == "descriptive" and claimed
 
 
-def _by_score(score: Score, low: float, high: float, facts: Any) -> Select[Any]:
-    """Sums by band, no band being no score, and inside and outside the range."""
-    column = Trade.scanner_score if score == "scanner" else Trade.ai_score
+def _by_score(score: Score) -> Sequence[Label[Any]]:
+    """The band, none being no score, and whether the score lies in `low` to `high`."""
+    column: Any = Trade.scanner_score if score == "scanner" else Trade.ai_score
     band = case(*((column >= Decimal(start), start) for start, _ in reversed(BANDS)), else_=null())
-    within = and_(column >= _kept(low, ROUND_CEILING), column <= _kept(high, ROUND_FLOOR))
-    side = case((within, 1), else_=0)
-    every = union_all(
-        _grouped("band", summed([band.label("part")], facts)),
-        _grouped("range", summed([side.label("part")], [*facts, column.is_not(None)])),
-    ).subquery("every")
-    place = func.row_number().over(order_by=(every.c.kind, every.c.part))
-    return select(place.label("position"), *every.c)
-
-
-def _grouped(kind: str, groups: Select[Any]) -> Select[Any]:
-    each = groups.subquery()
-    return select(literal(kind).label("kind"), *each.c)
+    low, high = (bindparam(name, type_=Number) for name in ("low", "high"))
+    within = and_(column >= low, column <= high)
+    side = case((within, 1), (column.is_not(None), 0), else_=null())
+    return band.label("band"), side.label("side")
 
 
 def _kept(bound: float, rounding: str) -> Decimal:
@@ -209,10 +202,10 @@ def _summary(
     verdict: RangeVerdict,
     predictive: Predictive,
 ) -> str:
-    if asked.book is None or not asked.sums.n:
+    if asked.book is None or not asked.n:
         return "No closed trades match."
     if not inside.n + rest.n:
-        return f"None of {asked.sums.n} closed trades carries a {score} score.{asked.caveat}"
+        return f"None of {asked.n} closed trades carries a {score} score.{asked.caveat}"
     asked_range = f"{score} score {low:g} to {high:g}: {inside.said()}"
     compared = f"; the rest: {rest.said()}." if rest.n else "."
     if predictive.reason is not None:

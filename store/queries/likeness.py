@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Label, and_, case, func, select, true
 
 from store.evidence.grid import BANDED, FREE, GRID, WEEKDAYS, Condition, Value
 from store.models import Condition as Fact
 from store.models import Trade
 from store.queries.filters import Filters
-from store.queries.summing import summed
+from store.queries.summing import Grouped
+from store.stats import Sums
 
 SAID = {"abs_delta": "delta"}  # What a fact is called by who asks.
 
@@ -89,16 +91,21 @@ def _between(condition: Condition, words: Any, numbers: Any) -> list[ColumnEleme
     ]
 
 
-def levels(steps: Sequence[Step], facts: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    """Sums of each level."""
-    every = union_all(*(_level(step, facts) for step in steps)).subquery("every")
-    place = func.row_number().over(order_by=every.c.level)
-    return select(place.label("position"), *every.c)
+def levels(steps: Sequence[Step]) -> Sequence[Label[int]]:
+    """Whether a trade belongs to each level, in their order."""
+    return [
+        case((and_(true(), *step.predicates), 1), else_=0).label(f"level_{place}")
+        for place, step in enumerate(steps)
+    ]
 
 
-def _level(step: Step, facts: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    own = summed([literal("all").label("every")], [*facts, *step.predicates]).subquery()
-    return select(literal(step.level).label("level"), *own.c)
+def sums_by_level(steps: Sequence[Step], groups: Grouped) -> dict[str, Sums]:
+    """Of trades that were added up by `levels(steps)`."""
+    found = {}
+    for place, step in enumerate(steps):
+        sums = groups.by(itemgetter(place))
+        found[step.level] = sums.get(1, Sums())
+    return found
 
 
 def nested(steps: Sequence[Step], unseen: Sequence[str]) -> list[Step]:

@@ -1,25 +1,28 @@
 """The sums that every rate is made of, and how their trades cluster by week of entry.
 
-Trades are added up by week first, then over the weeks: so one scan gives the sums and,
-beside them, what the design effect of the win rate needs.
+SQL adds trades up by group and outcome, and counts them by group and week: small tables,
+however many trades there are. They come as two JSON texts, so that they ride along in one
+row of an answer; what belongs together is added up here, exactly.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from operator import mul
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Double,
     Label,
-    Row,
-    Select,
-    and_,
+    Text,
+    case,
     cast,
-    distinct,
     func,
-    literal,
     select,
     type_coerce,
 )
@@ -27,14 +30,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from store.columns import MONEY_DIGITS
-from store.columns import Money as MoneyColumn
 from store.models import Trade
 from store.stats import BLOCK_WEEKS, Clusters, Sums
 
-COUNTS = ("n", "wins", "losses", "breakevens")
-AMOUNTS = ("gross_pnl", "fees", "net_pnl", "won", "lost")
-POWERS = ("squares", "cubes", "won_squares", "lost_squares")
-CLUSTERS = ("n", "ww", "wd", "dd")
+Key = Sequence[Any]
+MONEY_COLUMNS, WEEK_COLUMNS = 7, 3  # After the key.
+Name = TypeVar("Name", bound=Hashable)
+WIN, BREAKEVEN, LOSS = 1, 0, -1
 
 
 class day_number(FunctionElement[int]):  # noqa: N801 - named as the functions of SQL are.
@@ -45,125 +47,146 @@ class day_number(FunctionElement[int]):  # noqa: N801 - named as the functions o
 
 
 @compiles(day_number, "sqlite")
-def _sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+def _sqlite_day(element: Any, compiler: Any, **kw: Any) -> str:
     return f"CAST(julianday({compiler.process(element.clauses, **kw)}) - 2440587.5 AS INTEGER)"
 
 
 @compiles(day_number, "postgresql")
-def _postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+def _postgresql_day(element: Any, compiler: Any, **kw: Any) -> str:
     return f"({compiler.process(element.clauses, **kw)} - DATE '1970-01-01')"
 
 
-def summed(
-    by: Sequence[Label[Any]],
-    trades: Sequence[ColumnElement[bool]],
-    *,
-    where: ColumnElement[bool] | None = None,
-    beside: Mapping[str, tuple[ColumnElement[Any], Any]] | None = None,
-) -> Select[Any]:
-    """The columns of `stats.Sums` over `trades` (of them, those of `where`), grouped `by`.
+class rows_as_json(FunctionElement[str]):  # noqa: N801
+    """All rows of a select as one JSON array of arrays; null where there is none on PostgreSQL."""
 
-    `beside` adds columns: an aggregate over the trades of a week, and the function that adds
-    up weeks. 1970-01-01 was a Thursday: the days since then, plus 3, over 7 are ISO weeks.
-    """
-    week = ((day_number(Trade.opened_on) + 3) // 7).label("week")
-    more = beside or {}
-    inner = (
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(rows_as_json, "sqlite")
+def _sqlite_rows(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"json_group_array(json_array({compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(rows_as_json, "postgresql")
+def _postgresql_rows(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"json_agg(json_build_array({compiler.process(element.clauses, **kw)}))::text"
+
+
+def as_json(rows: Any) -> Any:
+    """A scalar select of all rows of the subquery `rows`."""
+    return select(rows_as_json(*rows.c)).scalar_subquery()
+
+
+def grouped(by: Sequence[Label[Any]], trades: Sequence[ColumnElement[bool]]) -> list[Label[Any]]:
+    """Two columns for `Grouped.of`: closed trades that satisfy `trades`, added up `by`."""
+    sign = case((Trade.outcome == "win", WIN), (Trade.outcome == "loss", LOSS), else_=BREAKEVEN)
+    net = type_coerce(Trade.net_pnl, BigInteger)
+    real = cast(net, Double) / 10**MONEY_DIGITS
+    # 1970-01-01 was a Thursday: the days since then, plus 3, over 7 are ISO weeks.
+    week = (day_number(Trade.opened_on) + 3) // 7
+    money = (
         select(
             *by,
-            week,
-            *_sums(where),
-            *(aggregate.label(name) for name, (aggregate, _) in more.items()),
+            sign.label("sign"),
+            func.count().label("n"),
+            *(func.sum(type_coerce(column, BigInteger)).label(column.key)
+              for column in (Trade.gross_pnl, Trade.fees, Trade.net_pnl)),
+            func.sum(real * real).label("squares"),
+            func.sum(real * real * real).label("cubes"),
         )
         .where(*trades)
+        .group_by(*by, sign)
+        .subquery()
+    )  # fmt: skip
+    weeks = (
+        select(
+            *by,
+            week.label("week"),
+            func.count().filter(Trade.outcome == "win").label("wins"),
+            func.count().label("decided"),
+        )
+        .where(*trades, Trade.outcome != "breakeven")
         .group_by(*by, week)
         .subquery()
     )
-    keys = [inner.c[key.name] for key in by]
-    block = inner.c.week // BLOCK_WEEKS
-    wins, decided = inner.c.wins, inner.c.wins + inner.c.losses
-    weeks = select(
-        *inner.c,
-        decided.label("decided"),
-        block.label("block"),
-        func.sum(wins).over(partition_by=[*keys, block]).label("block_wins"),
-        func.sum(decided).over(partition_by=[*keys, block]).label("block_decided"),
-    ).subquery()
-    keys = [weeks.c[key.name] for key in by]
-    return select(
-        *keys,
-        *(func.sum(weeks.c[name]).label(name) for name in (*COUNTS, *AMOUNTS, *POWERS)),
-        *_clusters(weeks),
-        *(
-            add(weeks.c[name], type_=weeks.c[name].type).label(name)
-            for name, (_, add) in more.items()
-        ),
-    ).group_by(*keys)
+    return [as_json(money).label("money"), as_json(weeks).label("weeks")]
 
 
-def _sums(where: ColumnElement[bool] | None) -> list[Label[Any]]:
-    """Counts, money and powers of net P&L, in the order of `stats.Sums`."""
-    net = Trade.net_pnl
-    real = cast(type_coerce(net, BigInteger), Double) / 10**MONEY_DIGITS
-    win, loss = Trade.outcome == "win", Trade.outcome == "loss"
+@dataclass(frozen=True)
+class Grouped:
+    """Sums by group as SQL gave them: `money` has the group's key, sign of the outcome, n, gross
+    P&L, fees, net P&L and the sums of its squares and cubes; `weeks` the key, the week of
+    entry, wins and decided trades."""
 
-    def kept(*also: ColumnElement[bool]) -> ColumnElement[bool] | None:
-        given = [condition for condition in (where, *also) if condition is not None]
-        return and_(*given) if given else None
+    money: Sequence[Sequence[Any]] = ()
+    weeks: Sequence[Sequence[Any]] = ()
 
-    def count(*also: ColumnElement[bool]) -> ColumnElement[int]:
-        condition = kept(*also)
-        return func.count() if condition is None else func.count().filter(condition)
+    @classmethod
+    def of(cls, row: Any) -> "Grouped":
+        return cls(json.loads(row.money or "[]"), json.loads(row.weeks or "[]"))
 
-    def total(column: Any, *also: ColumnElement[bool]) -> ColumnElement[Any]:
-        condition = kept(*also)
-        summed = func.sum(column)
-        return summed if condition is None else summed.filter(condition)
+    @cached_property
+    def total(self) -> Sums:
+        return self.by(lambda key: ()).get((), Sums())
 
-    zero = literal(Decimal(0), MoneyColumn)
-    return [
-        count().label("n"),
-        count(win).label("wins"),
-        count(loss).label("losses"),
-        count(Trade.outcome == "breakeven").label("breakevens"),
-        func.coalesce(total(Trade.gross_pnl), zero).label("gross_pnl"),
-        func.coalesce(total(Trade.fees), zero).label("fees"),
-        func.coalesce(total(net), zero).label("net_pnl"),
-        func.coalesce(total(net, win), zero).label("won"),
-        func.coalesce(-total(net, loss), zero).label("lost"),
-        func.coalesce(total(real * real), 0.0).label("squares"),
-        func.coalesce(total(real * real * real), 0.0).label("cubes"),
-        func.coalesce(total(real * real, win), 0.0).label("won_squares"),
-        func.coalesce(total(real * real, loss), 0.0).label("lost_squares"),
-    ]
+    def by(self, group: Callable[[Key], Name | None]) -> dict[Name, Sums]:
+        """The sums of each group that `group` gives for a key; None belongs to no group."""
+        money: defaultdict[Name, list[Sequence[Any]]] = defaultdict(list)
+        for row in self.money:
+            if (name := group(row[:-MONEY_COLUMNS])) is not None:
+                money[name].append(row[-MONEY_COLUMNS:])
+        weeks: defaultdict[Name, list[Sequence[int]]] = defaultdict(list)
+        for row in self.weeks:
+            if (name := group(row[:-WEEK_COLUMNS])) is not None:
+                weeks[name].append(row[-WEEK_COLUMNS:])
+        return {name: _sums(rows, weeks[name]) for name, rows in money.items()}
 
 
-def _clusters(weeks: Any) -> list[Label[Any]]:
-    """Over weeks, and over blocks: a week's wins times its block's, summed over the weeks,
-    are the squares of the blocks' wins, summed over the blocks."""
-    c = weeks.c
-    some = c.decided > 0
-    return [
-        func.count().filter(some).label("week_n"),
-        func.sum(c.wins * c.wins).label("week_ww"),
-        func.sum(c.wins * c.decided).label("week_wd"),
-        func.sum(c.decided * c.decided).label("week_dd"),
-        func.count(distinct(c.block)).filter(some).label("block_n"),
-        func.sum(c.wins * c.block_wins).label("block_ww"),
-        func.sum(c.wins * c.block_decided).label("block_wd"),
-        func.sum(c.decided * c.block_decided).label("block_dd"),
-    ]
+def _sums(rows: Sequence[Sequence[Any]], weeks: Sequence[Sequence[int]]) -> Sums:
+    counts, nets, squares = ({WIN: 0, BREAKEVEN: 0, LOSS: 0} for _ in range(3))
+    gross = fees = 0
+    cubes = 0.0
+    for sign, n, own_gross, own_fees, own_net, own_squares, own_cubes in rows:
+        counts[sign] += n
+        gross, fees = gross + own_gross, fees + own_fees
+        nets[sign] += own_net
+        squares[sign] += own_squares
+        cubes += own_cubes
+    return Sums(
+        n=sum(counts.values()),
+        wins=counts[WIN],
+        losses=counts[LOSS],
+        breakevens=counts[BREAKEVEN],
+        gross_pnl=kept_money(gross),
+        fees=kept_money(fees),
+        net_pnl=kept_money(sum(nets.values())),
+        won=kept_money(nets[WIN]),
+        lost=kept_money(-nets[LOSS]),
+        squares=float(sum(squares.values())),
+        cubes=cubes,
+        won_squares=float(squares[WIN]),
+        lost_squares=float(squares[LOSS]),
+        weeks=_clusters(weeks, 1),
+        blocks=_clusters(weeks, BLOCK_WEEKS),
+    )
 
 
-def sums_of(row: Row[Any], prefix: str = "") -> Sums:
-    """The `Sums` in a row of `summed`."""
+def _clusters(rows: Sequence[Sequence[int]], length: int) -> Clusters:
+    """Over clusters of `length` weeks; a week may come in several rows."""
+    won: defaultdict[int, int] = defaultdict(int)
+    of: defaultdict[int, int] = defaultdict(int)
+    for week, wins, decided in rows:
+        won[week // length] += wins
+        of[week // length] += decided
+    w, d = list(won.values()), list(of.values())
+    return Clusters(len(d), _dot(w, w), _dot(w, d), _dot(d, d))
 
-    def clusters(level: str) -> Clusters:
-        # PostgreSQL sums integers as NUMERIC.
-        return Clusters(*(int(getattr(row, f"{prefix}{level}_{name}")) for name in CLUSTERS))
 
-    values: dict[str, Any] = {
-        name: getattr(row, prefix + name) for name in (*COUNTS, *AMOUNTS, *POWERS)
-    }
-    values.update((name, int(values[name])) for name in COUNTS)
-    return Sums(**values, weeks=clusters("week"), blocks=clusters("block"))
+def _dot(left: Sequence[int], right: Sequence[int]) -> int:
+    return sum(map(mul, left, right))
+
+
+def kept_money(kept: int) -> Decimal:
+    """An amount as it is kept, in currency."""
+    return Decimal(kept).scaleb(-MONEY_DIGITS)
