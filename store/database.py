@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -29,7 +28,6 @@ from store.faults import (
     fault,
     faults,
     not_opened,
-    of_asyncpg,
     patiently,
     unreachable,
 )
@@ -263,7 +261,9 @@ def is_rehearsed(session: AsyncSession) -> bool:
 def replica_of(settings: Settings) -> Replica | None:
     """The replica that the settings name; like the primary, it is not connected to yet."""
     database = settings.replica()
-    return database and Replica(database, create_engine(settings, database))
+    if database is None:
+        return None
+    return Replica(database, create_engine(settings, database))
 
 
 def create_engine(settings: Settings, database: Database | None = None) -> AsyncEngine:
@@ -358,7 +358,7 @@ async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
         raise Unavailable(
             f"The store is busy: no connection became free in {POOL_SECONDS} seconds.", away=False
         ) from None
-    except (DBAPIError, OSError, TimeoutError, *of_asyncpg("PostgresError")) as error:
+    except faults(OSError) as error:
         raise unreachable(error, database) from None
 
 

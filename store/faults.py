@@ -37,9 +37,16 @@ def dropped() -> tuple[type[Exception], ...]:
     )
 
 
-def faults() -> tuple[type[Exception], ...]:
-    """What a statement, or the end of a transaction, may fail with."""
-    return (DBAPIError, sqlite3.Error, TimeoutError, *of_asyncpg("PostgresError"), *dropped())
+def faults(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What a statement, or the end of a transaction, may fail with, and `more`."""
+    return (
+        *more,
+        DBAPIError,
+        sqlite3.Error,
+        TimeoutError,
+        *of_asyncpg("PostgresError"),
+        *dropped(),
+    )
 
 
 def of_asyncpg(*names: str) -> tuple[type[Exception], ...]:

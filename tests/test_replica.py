@@ -119,7 +119,8 @@ async def behind(pair: Pair, database: str) -> AsyncIterator[None]:
     await standby.execute("SELECT pg_wal_replay_pause()")
 
     async def paused() -> bool:
-        return await standby.fetchval("SELECT pg_get_wal_replay_pause_state()") == "paused"
+        state: str = await standby.fetchval("SELECT pg_get_wal_replay_pause_state()")
+        return state == "paused"
 
     await until(paused)
     try:
