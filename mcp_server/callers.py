@@ -47,11 +47,15 @@ class Callers:
         return found
 
     async def _asked(self, text: str) -> Caller | None:
+        # A replica may not have heard yet that a token is revoked.
         if (user_id := user_named_by(text)) is not None:
-            return await self._door.answer_as(user_id, lambda session: caller_of(session, text))
+            return await self._door.answer_as(
+                user_id, lambda session: caller_of(session, text), primary=True
+            )
         if self.issuer is None or (claims := await self.issuer.claims(text)) is None:
             return None
         return await self._door.answer_as(
             claims.user_id,
             lambda session: caller_by_issuer(session, claims.scopes, claims.client),
+            primary=True,
         )

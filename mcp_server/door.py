@@ -69,8 +69,10 @@ class Door:
         """
         return await self.answer_as(self.user_id(), work)
 
-    async def answer_as(self, user_id: int, work: "Work[Result]") -> Result:
-        return await self._reached(lambda: self.store.answer(work, user_id))
+    async def answer_as(
+        self, user_id: int, work: "Work[Result]", *, primary: bool = False
+    ) -> Result:
+        return await self._reached(lambda: self.store.answer(work, user_id, primary=primary))
 
     async def survey(self, work: "Work[Result]") -> Result:
         """What `work` reads of all users, for an operator.
@@ -219,7 +221,8 @@ class Door:
             await prepare(self.store)
         if self.many:
             self._ready = False  # Until the walls are seen to stand.
-            await self.store.answer(require_guards)
+            await self.store.answer(require_guards, primary=True)
+            await self.store.answer(require_guards)  # A replica may be one by logical copying.
             self._walls_seen_until = time.monotonic() + WALLS_SECONDS
         self._ready = True
 

@@ -1,14 +1,16 @@
 """Who hears of changes: each subscriber of its own user's trades, and of nobody else's.
 
-Trades are recorded by other programs too, so the server looks: every `LOOK_SECONDS`, and only
-for users of whom somebody listens, at two counters of the user's row. A stream belongs to the
-user of the request that began it; what one user records reaches no other's streams.
+Trades are recorded by other programs too, so the server looks, and only for users of whom
+somebody listens, at two counters of the user's row: when PostgreSQL announces a recording of
+the user, or every `LOOK_SECONDS` where nothing is announced. A stream belongs to the user of
+the request that began it; what one user records reaches no other's streams.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,9 +39,12 @@ from mcp_server.door import Door, caller
 from mcp_server.resources import OVERVIEW, TRADE
 from store.changes import Changes, Position, changes_since, position
 from store.errors import StoreError
+from store.news import may_be_heard, news
 from store.tokens import is_open
 
 LOOK_SECONDS = 2.0
+ANNOUNCED_SECONDS = 30.0  # Between looks, and between tries to hear of a reason for one.
+TOGETHER_SECONDS = 0.1  # What is recorded within it is told together.
 # A token runs out, or is taken back by its issuer: a stream that needed one is begun anew.
 STREAM_SECONDS = 3_600.0
 STREAMS_MAX = 32  # Of a user.
@@ -69,6 +74,7 @@ class Watched:
     """A user of whom somebody listens, and how far was told."""
 
     since: Position
+    reason: asyncio.Event = field(default_factory=asyncio.Event)  # To look at once.
     streams: list[Stream] = field(default_factory=list)
     looking: asyncio.Task[None] | None = None
 
@@ -98,6 +104,8 @@ class Watch:
         self._door = door
         self._users: dict[int, Watched] = {}
         self._sending: set[asyncio.Task[None]] = set()
+        self._hearing: asyncio.Task[None] | None = None
+        self._announced = False
 
     def serve(self, server: MCPServer[Any]) -> None:
         # The SDK has no public way to these methods of a whole server.
@@ -168,7 +176,7 @@ class Watch:
             MCPError: the store is away, or enough streams of this user listen.
         """
         try:
-            found = await self._door.answer(position)
+            found = await self._door.answer_as(self._door.user_id(), position, primary=True)
         except StoreError as error:
             raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
         watched = self._users.get(self._door.user_id())
@@ -192,6 +200,8 @@ class Watch:
         watched.streams.append(stream)
         if watched.looking is None:
             watched.looking = asyncio.create_task(self._look_again(user_id, watched))
+        if self._hearing is None and may_be_heard(self._door.store):
+            self._hearing = asyncio.create_task(self._hear())
 
         def leave() -> None:
             if stream in watched.streams:
@@ -200,12 +210,48 @@ class Watch:
                 del self._users[user_id]
                 if watched.looking is not None:
                     watched.looking.cancel()
+            if not self._users and self._hearing is not None:
+                self._hearing.cancel()
+                self._hearing, self._announced = None, False
 
         return leave
 
+    async def _hear(self) -> None:
+        """Find out of whom something is recorded, on a connection that lasts as long as anybody
+        listens here; a serverless database could not sleep otherwise."""
+
+        def tell(user_id: int) -> None:
+            if (watched := self._users.get(user_id)) is not None:
+                watched.reason.set()
+
+        while True:
+            try:
+                async with news(self._door.store, tell) as come_through:
+                    while await come_through():
+                        self._look_rarely(announced=True)
+                        await asyncio.sleep(ANNOUNCED_SECONDS)
+            except StoreError:
+                pass  # Looking says more, and to those who ask.
+            except Exception:
+                log.exception("Announcements cannot be heard")
+            self._look_rarely(announced=False)
+            await asyncio.sleep(ANNOUNCED_SECONDS)
+
+    def _look_rarely(self, *, announced: bool) -> None:
+        """Or often, where nothing is announced; and now, for what was not heard till now."""
+        if announced == self._announced:
+            return
+        self._announced = announced
+        for watched in self._users.values():
+            watched.reason.set()
+
     async def _look_again(self, user_id: int, watched: Watched) -> None:
         while True:  # Until the last who listens leaves, and cancels it.
-            await asyncio.sleep(LOOK_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANNOUNCED_SECONDS if self._announced else LOOK_SECONDS):
+                    await watched.reason.wait()
+                    await asyncio.sleep(TOGETHER_SECONDS)
+            watched.reason.clear()
             try:
                 await self._look(user_id, watched)
             except StoreError:
@@ -218,7 +264,7 @@ class Watch:
             revoked = {one for one in watched.tokens if not await is_open(session, int(one))}
             return await changes_since(session, watched.since), revoked
 
-        changes, revoked = await self._door.answer_as(user_id, changed)
+        changes, revoked = await self._door.answer_as(user_id, changed, primary=True)
         now = time.monotonic()
         over = {one for one in watched.streams if one.token in revoked or now > one.until}
         for stream in over:

@@ -121,6 +121,7 @@ async def begin(
     ).one_or_none()
     if counters is None:
         raise NotFound(f"No user {user_id} in this store.")
+    session.info["entry"] = counters.last_audit
     command = Command(
         name=name,
         key=key,
@@ -234,6 +235,7 @@ async def note_down(
             ledger_version=User.ledger_version + int(answers_change),
         )
     )
+    session.info.update(entry=command.last_audit + 1, recorded=True)
 
 
 def entry_hash(entry: dict[str, Any]) -> str:

@@ -40,7 +40,9 @@ async def position(session: AsyncSession) -> Position:
             select(User.last_audit, User.ledger_version).where(User.user_id == user_of(session))
         )
     ).one_or_none()
-    return Position(*row) if row else Position()
+    found = Position(*row) if row else Position()
+    session.info["entry"] = found.entry
+    return found
 
 
 async def changes_since(session: AsyncSession, before: Position) -> Changes:

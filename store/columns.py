@@ -9,8 +9,17 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, Dialect, Integer, SmallInteger, Text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    INTEGER,
+    TEXT,
+    TIMESTAMP,
+    BigInteger,
+    Date,
+    Dialect,
+    Integer,
+    SmallInteger,
+    Text,
+)
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 LARGEST = 2**63 - 1
@@ -44,7 +53,7 @@ class Scaled(TypeDecorator[Decimal]):
         self.digits = digits
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        kept: TypeEngine[Any] = sqlite.INTEGER() if dialect.name == "sqlite" else BigInteger()
+        kept: TypeEngine[Any] = INTEGER() if dialect.name == "sqlite" else BigInteger()
         return dialect.type_descriptor(kept)
 
     def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> int | None:
@@ -71,9 +80,7 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        kept: TypeEngine[Any] = (
-            sqlite.TEXT() if dialect.name == "sqlite" else postgresql.TIMESTAMP(timezone=True)
-        )
+        kept: TypeEngine[Any] = TEXT() if dialect.name == "sqlite" else TIMESTAMP(timezone=True)
         return dialect.type_descriptor(kept)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
@@ -99,7 +106,7 @@ class Day(TypeDecorator[date]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        kept: TypeEngine[Any] = sqlite.TEXT() if dialect.name == "sqlite" else Date()
+        kept: TypeEngine[Any] = TEXT() if dialect.name == "sqlite" else Date()
         return dialect.type_descriptor(kept)
 
     def process_bind_param(self, value: date | None, dialect: Dialect) -> Any:

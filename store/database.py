@@ -16,17 +16,23 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import asyncpg
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from store.database_url import Database
 from store.errors import Unavailable
-from store.faults import DROPPED, FAULTS, fault, not_opened, patiently, unreachable
+from store.faults import (
+    dropped,
+    fault,
+    faults,
+    not_opened,
+    patiently,
+    unreachable,
+)
 from store.memory import Memory
+from store.replica import Behind, Replica
 from store.settings import Settings
 from store.stopping import limit_statements
 
@@ -35,8 +41,9 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 
 ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
+NEWS = "trade_history"  # PostgreSQL's channel on which recordings are announced.
 BUSY_SECONDS = 30  # For another program that writes to the same SQLite file: an import.
-POOL_SECONDS = 10  # For a connection that others of this program use.
+POOL_SECONDS = 30  # For a connection that others of this program use.
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
 
@@ -54,12 +61,35 @@ class Store:
         if self.database.dialect == "sqlite":
             # Here and not for every engine: a migration must not be cut.
             limit_statements(self.engine, settings.statement_timeout_seconds)
+        self.replica = replica_of(settings)
         self.memory = Memory()
         self._writing = asyncio.Lock()
 
-    async def answer(self, work: "Work[Result]", user_id: int | None = None) -> Result:
-        """What `work` reads as `user_id`; asked again where a connection broke off."""
-        return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
+    async def answer(
+        self, work: "Work[Result]", user_id: int | None = None, *, primary: bool = False
+    ) -> Result:
+        """What `work` reads as `user_id`; asked again where a connection broke off.
+
+        A replica answers if there is one that has all that this process knows to be recorded
+        of the user; with `primary` none does.
+        """
+        if primary or self.replica is None:
+            return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
+        replica = self.replica
+        return await patiently(lambda: self._nearest(replica, work, user_id), keyed=True)
+
+    async def _nearest(self, replica: Replica, work: "Work[Result]", user_id: int | None) -> Result:
+        if replica.is_there():
+            try:
+                found = await _within(self._following(replica, user_id), work)
+            except Behind:
+                pass
+            except Unavailable as error:
+                replica.failed(error)
+            else:
+                replica.answered()
+                return found
+        return await _within(self.read(user_id), work)
 
     async def survey(self, work: "Work[Result]", user_id: int | None = None) -> Result:
         """What `work` reads of every user; an operator's."""
@@ -130,22 +160,50 @@ class Store:
             yield
 
     @asynccontextmanager
+    async def _following(
+        self, replica: Replica, user_id: int | None
+    ) -> AsyncIterator[AsyncSession]:
+        """A transaction on the replica, unless it lacks what the user is known to have."""
+        user = self._user(user_id)
+        opening = self._opening(user, ROLE, write=False)
+        async with open_connection(replica.engine, replica.database, opening) as connection:
+            session = self._session(connection, user, self.memory)
+            await replica.require(session, user)
+            yield session
+            await commit(connection)
+
+    @asynccontextmanager
     async def _transaction(
         self, user_id: int | None, *, write: bool, role: str = ROLE, keep: bool = True
     ) -> AsyncIterator[AsyncSession]:
-        user = int(self.settings.user_id if user_id is None else user_id)
+        user = self._user(user_id)
         opening = self._opening(user, role, write=write)
         async with open_connection(self.engine, self.database, opening, role) as connection:
             # What a writer has not committed yet is nothing to remember.
-            info = {
-                "user_id": user,
-                "memory": Memory() if write else self.memory,
-                "driver": _driver(connection),
-                "seconds": self.settings.statement_timeout_seconds,
-            }
-            yield AsyncSession(connection, expire_on_commit=False, info=info)
+            session = self._session(connection, user, Memory() if write else self.memory)
+            yield session
             if keep:
-                await commit(connection)
+                await commit(connection, self._announcement(session))
+        if keep and self.replica is not None:
+            self.replica.must_have(user, session.info.get("entry", 0))
+
+    def _session(self, connection: AsyncConnection, user: int, memory: Memory) -> AsyncSession:
+        info = {
+            "user_id": user,
+            "memory": memory,
+            "driver": _driver(connection),
+            "seconds": self.settings.statement_timeout_seconds,
+        }
+        return AsyncSession(connection, expire_on_commit=False, info=info)
+
+    def _announcement(self, session: AsyncSession) -> str | None:
+        """What tells other programs that something new of this user is on the record."""
+        if self.database.dialect == "sqlite" or not session.info.get("recorded"):
+            return None
+        return f"SELECT pg_notify('{NEWS}', '{user_of(session)}')"
+
+    def _user(self, user_id: int | None) -> int:
+        return int(self.settings.user_id if user_id is None else user_id)
 
     def _opening(self, user: int, role: str, *, write: bool) -> list[str]:
         if self.database.dialect == "sqlite":
@@ -165,6 +223,8 @@ class Store:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self.replica is not None:
+            await self.replica.engine.dispose()
 
 
 async def _within(
@@ -202,9 +262,17 @@ def is_rehearsed(session: AsyncSession) -> bool:
     return bool(session.info.get("rehearsed"))
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
+def replica_of(settings: Settings) -> Replica | None:
+    """The replica that the settings name; like the primary, it is not connected to yet."""
+    database = settings.replica()
+    if database is None:
+        return None
+    return Replica(database, create_engine(settings, database))
+
+
+def create_engine(settings: Settings, database: Database | None = None) -> AsyncEngine:
     """An engine in autocommit, for the doors above say BEGIN and COMMIT themselves."""
-    database = settings.database()
+    database = database or settings.database()
     if database.path is not None:
         # A folder that cannot be made is said at the first connection, not here.
         with suppress(OSError):
@@ -271,7 +339,7 @@ async def open_connection(
     try:
         try:
             await _open(connection, opening, role)
-        except DROPPED:
+        except dropped():
             # The server hung up while the connection waited, and so it did on the others.
             await connection.invalidate()
             await connection.close()
@@ -279,7 +347,7 @@ async def open_connection(
             connection = await _connect(engine, database)
             await _open(connection, opening, role)
         yield connection
-    except FAULTS as error:
+    except faults() as error:
         if (unavailable := fault(error, database)) is None:
             raise
         raise unavailable from None
@@ -294,14 +362,14 @@ async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
         raise Unavailable(
             f"The store is busy: no connection became free in {POOL_SECONDS} seconds.", away=False
         ) from None
-    except (DBAPIError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except faults(OSError) as error:
         raise unreachable(error, database) from None
 
 
 async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) -> None:
     try:
         await say(connection, opening)
-    except FAULTS as error:
+    except faults() as error:
         if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
             raise
         raise unavailable from None
@@ -322,13 +390,17 @@ def _in_transaction(connection: AsyncConnection) -> bool:
     if connection.dialect.name == "sqlite":
         return bool(raw.in_transaction)
     if raw.is_closed():
-        raise asyncpg.InterfaceError("the connection is closed")
+        raise ConnectionError("the connection is closed")
     return bool(raw.is_in_transaction())
 
 
-async def commit(connection: AsyncConnection) -> None:
-    """Make what the transaction did durable."""
-    await say(connection, ["COMMIT"])
+async def commit(connection: AsyncConnection, announcement: str | None = None) -> None:
+    """Make what the transaction did durable, and only then announce it.
+
+    In the same message, but not in the transaction: PostgreSQL lets those that notify commit
+    only one after another, each for as long as its disk takes.
+    """
+    await say(connection, [f"COMMIT; {announcement}" if announcement else "COMMIT"])
 
 
 async def say(connection: AsyncConnection, statements: Sequence[str]) -> None:

@@ -6,11 +6,11 @@ import random
 import socket
 import sqlite3
 import ssl
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from store.database_url import Database
@@ -22,17 +22,39 @@ ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.1
 PATIENCE_SECONDS = 30  # No attempt begins later; a serverless database wakes in a few seconds.
 
-# What a driver raises when the other side has gone.
-DROPPED = (
-    ConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # What it says of a connection that was cut in mid-sentence.
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-)
-# What a statement, or the end of a transaction, may fail with.
-FAULTS = (DBAPIError, asyncpg.PostgresError, sqlite3.Error, TimeoutError, *DROPPED)
+
+def dropped() -> tuple[type[Exception], ...]:
+    """What a driver raises when the other side has gone."""
+    return (
+        ConnectionError,
+        *of_asyncpg(
+            "InterfaceError",
+            "InternalClientError",  # What it says of a connection that was cut in mid-sentence.
+            "PostgresConnectionError",
+            "AdminShutdownError",
+            "CrashShutdownError",
+        ),
+    )
+
+
+def faults(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What a statement, or the end of a transaction, may fail with, and `more`."""
+    return (
+        *more,
+        DBAPIError,
+        sqlite3.Error,
+        TimeoutError,
+        *of_asyncpg("PostgresError"),
+        *dropped(),
+    )
+
+
+def of_asyncpg(*names: str) -> tuple[type[Exception], ...]:
+    """Errors of PostgreSQL's driver, which only an address of PostgreSQL loads: where it is not
+    loaded, none was raised."""
+    driver = sys.modules.get("asyncpg")
+    return tuple(getattr(driver, name) for name in names) if driver else ()
+
 
 UNREACHABLE = {
     "28P01": "the password or user name is refused; check DATABASE_URL",
@@ -114,7 +136,7 @@ def fault(error: BaseException, database: Database) -> Unavailable | None:
             if words in str(cause):
                 return Unavailable(f"The store {database.name} {reason}", away=False)
         return None
-    if isinstance(cause, (*DROPPED, TimeoutError)) or getattr(
+    if isinstance(cause, (*dropped(), TimeoutError)) or getattr(
         error, "connection_invalidated", False
     ):
         return Unavailable(

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
-ENTRIES = 256
+ENTRIES = 1_024  # Of about two hundred users: each has five or so.
 
 
 class Memory:

@@ -23,6 +23,8 @@ from store.database_url import (
 )
 from store.errors import Invalid
 
+REPLICA_SECONDS = 5  # To connect to a replica.
+
 
 def lowered(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
@@ -62,6 +64,8 @@ class Settings(Environment):
     accepted: ClassVar[dict[str, str]] = {
         "DATABASE_URL": "text",
         "DATABASE_URL_FILE": "the path of a file that holds the database address",
+        "DATABASE_READ_URL": "text",
+        "DATABASE_READ_URL_FILE": "the path of a file that holds the address of a replica",
         "TRADE_HISTORY_DATA_DIR": "the path of a folder",
         "TRADE_HISTORY_KEYS": "a list of 32-byte keys in base64 or hex",
         "TRADE_HISTORY_KEYS_FILE": "the path of a file that holds such keys",
@@ -74,6 +78,10 @@ class Settings(Environment):
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     database_url_file: Path | None = Field(default=None, validation_alias="DATABASE_URL_FILE")
+    database_read_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_READ_URL")
+    database_read_url_file: Path | None = Field(
+        default=None, validation_alias="DATABASE_READ_URL_FILE"
+    )
     data_dir: Path | None = Field(default=None, validation_alias="TRADE_HISTORY_DATA_DIR")
     keys: SecretStr | None = Field(default=None, validation_alias="TRADE_HISTORY_KEYS")
     keys_file: Path | None = Field(default=None, validation_alias="TRADE_HISTORY_KEYS_FILE")
@@ -103,7 +111,37 @@ class Settings(Environment):
         )
         if address is None:
             return sqlite_file(self.data_folder() / "trades.db")
-        database = parse_database_url(address.get_secret_value(), prepared=self.pg_prepared)
+        return self._limited(
+            parse_database_url(address.get_secret_value(), prepared=self.pg_prepared)
+        )
+
+    def replica(self) -> Database | None:
+        """A copy of the database that follows it, for questions; None where there is none.
+
+        Raises:
+            Invalid: DATABASE_READ_URL or DATABASE_READ_URL_FILE cannot be used.
+        """
+        name, address = given_secret(
+            "DATABASE_READ_URL",
+            self.database_read_url,
+            self.database_read_url_file,
+            accepted="the address of a replica is accepted",
+        )
+        if address is None:
+            return None
+        try:
+            replica = parse_database_url(address.get_secret_value(), prepared=self.pg_prepared)
+        except Invalid as error:
+            raise Invalid(str(error).replace("DATABASE_URL", name)) from None
+        if "sqlite" in (replica.dialect, self.database().dialect):
+            raise Invalid(
+                f"{name} is for a replica of PostgreSQL, and SQLite has none; leave it unset."
+            )
+        # The primary can answer meanwhile.
+        replica.connect_args["timeout"] = min(REPLICA_SECONDS, replica.connect_args["timeout"])
+        return self._limited(replica)
+
+    def _limited(self, database: Database) -> Database:
         if database.dialect == "postgresql":
             # The server's limit comes first: its message says more than a cut connection.
             limit = max(COMMAND_SECONDS, self.statement_timeout_seconds + 5)
