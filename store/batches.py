@@ -1,24 +1,36 @@
 """Many trades in one command: statements over all of them, one entry of the audit."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
-from sqlalchemy import Table, Update, bindparam, insert, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import require_account
 from store.audit import OWNER, begin, note_down
+from store.bulk import insert_bound, sheet_of, update_bound
 from store.database import user_of
+from store.derived import ENDS
 from store.errors import Conflict, Invalid
-from store.fixed import batch_hash, whole_trades
+from store.fixed import WholeTrade, batch_hash, conditions_of, with_parts
 from store.market import with_market_facts
-from store.models import Account, Condition, Fill, Leg, Trade
+from store.models import Account, Base, Condition, Fill, Leg, Trade
 from store.recording import known_strategy
 from store.records import TradeEntry
-from store.rows import condition_rows, external_ids, fill_rows, leg_rows, trade_row, worked_out
+from store.rows import (
+    EXTERNAL,
+    condition_rows,
+    external_ids,
+    fill_rows,
+    leg_rows,
+    trade_row,
+    worked_out,
+)
 
 MOST = 500  # Trades in one batch.
+AT_LAST = ("status", *ENDS, *EXTERNAL)  # Set when the parts are there: that locks a trade.
+
+Rows: TypeAlias = dict[type[Base], list[Mapping[str, Any]]]  # By table.
 
 
 async def record_trades(
@@ -42,8 +54,7 @@ async def _record(session: AsyncSession, entries: Sequence[TradeEntry], author: 
     command = await begin(session, "record_trades", {"trades": entries}, key=None, author=author)
     accounts: dict[str, Account] = {}
     strategies: dict[str | None, str | None] = {}
-    rows: dict[type[Any], list[Mapping[str, Any]]] = {Trade: [], Leg: [], Fill: [], Condition: []}
-    ends: list[dict[str, Any]] = []
+    rows: Rows = {Trade: [], Leg: [], Fill: [], Condition: []}
     user_id = user_of(session)
     for entry in entries:
         if entry.account not in accounts:
@@ -56,41 +67,42 @@ async def _record(session: AsyncSession, entries: Sequence[TradeEntry], author: 
             legs, derived = worked_out(entry, account)
         except Invalid as error:
             raise Invalid(f"The trade in {entry.ticker} cannot be recorded: {error}") from None
-        strategy = strategies[entry.strategy]
-        rows[Trade].append(trade_row(command, account, entry, number, strategy, derived))
+        opened = trade_row(command, account, entry, number, strategies[entry.strategy], derived)
+        rows[Trade].append(opened | derived | external_ids(entry))
         rows[Leg] += leg_rows(user_id, number, legs)
         rows[Fill] += fill_rows(user_id, number, legs, {})
         rows[Condition] += condition_rows(user_id, number, known)
-        ends.append({"number": number, **external_ids(entry), **derived})
-    for model, some in rows.items():
-        if some:
-            await session.execute(insert(model), some)
-    try:
-        await session.execute(_ending(user_id, ends[0]), [_bound(end) for end in ends])
-    except IntegrityError as error:
-        for name in ("external_id", "broker_order_id"):
-            if name in str(error.orig):
-                raise Conflict(
-                    f"The {name} of a trade belongs to another of the account."
-                ) from None
-        raise
-    numbers = [end["number"] for end in ends]
-    trades = await whole_trades(session, numbers[0], numbers[-1])
-    still_open = [end["number"] for end in ends if end["status"] == "open"]
+    trades = await _write(session, rows)
+    numbers = [trade.row["number"] for trade in trades]
+    still_open = [trade.row["number"] for trade in trades if trade.row["status"] == "open"]
     result = {"first": numbers[0], "last": numbers[-1], "open": still_open}
     await note_down(session, command, result, state=batch_hash(trades, set(still_open)))
     return numbers
 
 
-def _ending(user_id: int, columns: Iterable[str]) -> Update:
-    """Sets what a trade ends with, for many trades at once."""
-    table = cast(Table, Trade.__table__)
-    values: dict[str, Any] = {
-        name: bindparam(f"set_{name}") for name in columns if name != "number"
-    }
-    mine = table.c.user_id == user_id, table.c.number == bindparam("set_number")
-    return update(table).where(*mine).values(values)
-
-
-def _bound(end: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"set_{name}": value for name, value in end.items()}
+async def _write(session: AsyncSession, rows: Rows) -> list[WholeTrade]:
+    """Insert trades as open ones, then their parts, then end them; gives them as they are read."""
+    sheet = await sheet_of(session, Trade)
+    ended = [sheet.bound(row) for row in rows[Trade]]
+    opening = {**dict.fromkeys(AT_LAST), "status": "open"}
+    await insert_bound(session, sheet, [sheet.bound(row | opening) for row in rows[Trade]])
+    parts = {}
+    for model in (Leg, Fill, Condition):
+        of = await sheet_of(session, model)
+        bound = [of.bound(row) for row in rows[model]]
+        await insert_bound(session, of, bound)
+        parts[model.__tablename__] = [of.read(one) for one in bound]
+    try:
+        await update_bound(session, sheet, ended, values=AT_LAST, key=("user_id", "number"))
+    except IntegrityError as error:
+        for name in EXTERNAL:
+            if name in str(error.orig):
+                raise Conflict(
+                    f"The {name} of a trade belongs to another of the account."
+                ) from None
+        raise
+    trades = [sheet.read(one) for one in ended]
+    if rows[Condition]:  # Their names are in an order that is the database's own.
+        first, last = trades[0]["number"], trades[-1]["number"]
+        parts[Condition.__tablename__] = list(await conditions_of(session, first, last))
+    return with_parts(trades, parts)

@@ -20,6 +20,11 @@ ENDINGS = ("assigned", "exercised", "settled", "expired")  # What says most, fir
 # Derived numbers by the digits they are kept with.
 PRICES = ("entry_price", "exit_price", "r_multiple", "return_on_risk")
 AMOUNTS = ("initial_risk", "gross_pnl", "fees", "net_pnl")
+# What a trade has at its end only.
+ENDS = (
+    "closed_at", "closed_on", "holding_seconds", "exit_price", "gross_pnl", "fees", "net_pnl",
+    "r_multiple", "return_on_risk", "outcome", "exit_reason",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -243,12 +248,8 @@ def _at_end(
     exit_reason: str | None,
     notional: Decimal,
 ) -> dict[str, Any]:
-    names = (
-        "closed_at", "closed_on", "holding_seconds", "exit_price", "gross_pnl", "fees",
-        "net_pnl", "r_multiple", "return_on_risk", "outcome", "exit_reason",
-    )  # fmt: skip
     if not trade.flat:
-        return {"status": "open", **dict.fromkeys(names)}
+        return {"status": "open", **dict.fromkeys(ENDS)}
     moments = [fill.filled_at for leg in legs for fill in leg.fills]
     closed_at = max(moments)
     basis = risk or notional

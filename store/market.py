@@ -49,13 +49,11 @@ async def market_facts(
 ) -> dict[str, str]:
     """What was known of `ticker` and of the index at `moment`, by name."""
     day = moment.astimezone(ZoneInfo(zone)).date()
-    return facts_at(
-        moment,
-        day,
-        ticker=await _closes(session, ticker, day),
-        index=await _closes(session, INDEX, day),
-        fundamentals=await _fundamentals(session, ticker),
-    )
+    here, market = await _closes(session, ticker, day), await _closes(session, INDEX, day)
+    fundamentals = await _fundamentals(session, ticker)
+    if not (here or market or fundamentals):
+        return {}
+    return facts_at(moment, day, ticker=here, index=market, fundamentals=fundamentals)
 
 
 async def _closes(session: AsyncSession, ticker: str, day: date) -> Sequence[Close]:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import aliased
 
 from store.database import user_of
 from store.derived import ENDINGS
+from store.importing.reach import COUNTING
 from store.importing.ready import AUTHOR
 from store.market_facts import FACTS
 from store.models import Account, Condition, Correction, Fill, Leg, Trade
@@ -459,13 +460,15 @@ async def with_free_orders(
     for start in range(0, len(orders), ASKED_AT_ONCE):
         taken.update(
             await session.scalars(
-                select(Trade.broker_order_id).where(
+                select(Trade.broker_order_id)
+                .where(
                     Trade.user_id == user_of(session),
                     Trade.account_id == account.account_id,
-                    Trade.status.in_(["open", "closed"]),
+                    COUNTING,
                     Trade.broker_order_id.in_(orders[start : start + ASKED_AT_ONCE]),
                     Trade.number != (but or 0),
                 )
+                .order_by(Trade.broker_order_id)
             )
         )
     found = []
