@@ -82,9 +82,10 @@ def rounds(dealt: Iterable[Dealt]) -> tuple[list[Round], list[Part]]:
 
 
 def _fill(one: Dealt, held: Decimal) -> FillEntry:
+    """What was checked when it was identified, or kept, is not checked again."""
     done = one.execution
     side = done.side or ("sell" if held >= 0 else "buy")
-    return FillEntry(
+    return FillEntry.model_construct(
         side=side,
         quantity=done.quantity,
         price=done.price,
