@@ -74,7 +74,6 @@ class Reading:
         broker: str,
         *,
         newest_first: bool = True,
-        sure: bool = False,
         zone: str = MARKET.key,
         **said: Any,
     ) -> Statement:
@@ -85,7 +84,7 @@ class Reading:
             path=self.source.path,
             format=format,
             broker=broker,
-            executions=oldest_first(self.executions, newest_first=newest_first, sure=sure),
+            executions=oldest_first(self.executions, newest_first=newest_first),
             cash=tuple(self.cash),
             rejected=tuple(sorted(self.rejected, key=lambda one: one.row)),
             zone=zone,
@@ -96,24 +95,29 @@ class Reading:
 
 
 def oldest_first(
-    executions: Iterable[Execution], *, newest_first: bool = True, sure: bool = False
+    executions: Iterable[Execution], *, newest_first: bool = True
 ) -> tuple[Execution, ...]:
     """`executions` by moment. Within one moment shares come after the option that delivered
-    them, the others by the file's rows, from its end where it goes back in time: most of its
-    moments say whether it does, `newest_first` where they say nothing or it is `sure`. Of a
-    day without times what closes waits for what opens.
+    them, the others by the file's rows, from its end where it goes back in time: most steps
+    from row to row of one instrument say whether it does, for a file may be in the order of
+    its symbols, and `newest_first` where they say nothing. Of a day without times what closes
+    waits for what opens.
     """
     found = sorted(executions, key=lambda one: one.row)
-    back = newest_first if sure else goes_back([one.at for one in found], newest_first)
-    step = -1 if back else 1
+    by_instrument: defaultdict[Position, list[datetime]] = defaultdict(list)
+    for one in found:
+        by_instrument[one.account, one.instrument].append(one.at)
+    step = -1 if goes_back(by_instrument.values(), newest_first) else 1
     found.sort(key=lambda one: (one.at, one.delivery, step * one.row))
     return tuple(_closing_what_is_open(found))
 
 
-def goes_back(moments: Sequence[Moment], otherwise: bool) -> bool:
-    """Whether what stands in a file at these moments goes back in time, most of it; `otherwise`
-    where that cannot be said."""
-    steps = Counter(one > after for one, after in pairwise(moments) if one != after)
+def goes_back(histories: Iterable[Sequence[Moment]], otherwise: bool) -> bool:
+    """Whether what stands in a file at these moments, instrument by instrument, goes back in
+    time, most of it; `otherwise` where that cannot be said."""
+    steps = Counter(
+        one > after for moments in histories for one, after in pairwise(moments) if one != after
+    )
     return otherwise if steps[True] == steps[False] else steps[True] > steps[False]
 
 

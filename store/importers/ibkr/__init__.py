@@ -64,8 +64,7 @@ def zone_of(options: Options, reading: Reading) -> ZoneInfo:
 
 
 def statement(reading: Reading, format: str, options: Options, *, newest_first: bool) -> Statement:
-    """The statement of what was found, in one currency. A file that is not `newest_first` is in
-    the order of its symbols, so its moments say nothing of the order within one."""
+    """The statement of what was found, in one currency."""
     currency = in_one_currency(reading, options.currency and options.currency.upper())
     reading.executions = [deal.execution for deal in reading.deals]
     reading.cash = [row for _, row in reading.money]
@@ -73,7 +72,6 @@ def statement(reading: Reading, format: str, options: Options, *, newest_first: 
         format,
         BROKER,
         newest_first=newest_first,
-        sure=not newest_first,
         zone=options.zone or MARKET.key,
         currency=currency,
         mode=mode_of(one.account for one in reading.executions),

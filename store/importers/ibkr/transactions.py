@@ -80,7 +80,7 @@ def parse(source: Source, options: Options) -> Statement:
     found = list(sections(source))
     base = base_currency(source, (row for section, row, _ in found if section == "Summary"))
     rows = [(row, excess) for section, row, excess in found if section == SECTION]
-    if goes_back([row.text("Date") for row, _ in rows], otherwise=True):
+    if goes_back([[row.text("Date") for row, _ in rows]], otherwise=True):
         rows.reverse()
     # An option that ends without a price has no price currency: it has its opening's.
     dealt_in: dict[Instrument, str] = {}
