@@ -1,6 +1,6 @@
 """Many trades in one command: statements over all of them, one entry of the audit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy.exc import IntegrityError
@@ -12,7 +12,7 @@ from store.bulk import insert_bound, sheet_of, update_bound
 from store.database import user_of
 from store.derived import ENDS
 from store.errors import Conflict, Invalid
-from store.fixed import WholeTrade, batch_hash, conditions_of, with_parts
+from store.fixed import Row, WholeTrade, batch_hash, conditions_of, with_parts
 from store.market import with_market_facts
 from store.models import Account, Base, Condition, Fill, Leg, Trade
 from store.recording import known_strategy
@@ -30,7 +30,7 @@ from store.rows import (
 MOST = 500  # Trades in one batch.
 AT_LAST = ("status", *ENDS, *EXTERNAL)  # Set when the parts are there: that locks a trade.
 
-Rows: TypeAlias = dict[type[Base], list[Mapping[str, Any]]]  # By table.
+Rows: TypeAlias = dict[type[Base], list[dict[str, Any]]]  # By table.
 
 
 async def record_trades(
@@ -84,9 +84,14 @@ async def _write(session: AsyncSession, rows: Rows) -> list[WholeTrade]:
     """Insert trades as open ones, then their parts, then end them; gives them as they are read."""
     sheet = await sheet_of(session, Trade)
     ended = [sheet.bound(row) for row in rows[Trade]]
-    opening = {**dict.fromkeys(AT_LAST), "status": "open"}
-    await insert_bound(session, sheet, [sheet.bound(row | opening) for row in rows[Trade]])
-    parts = {}
+    opening = sheet.bound({"status": "open"})
+    later = [name in AT_LAST for name in sheet.names]
+    opened = [
+        tuple([first if late else last for late, first, last in zip(later, opening, row)])
+        for row in ended
+    ]
+    await insert_bound(session, sheet, opened)
+    parts: dict[str, Sequence[Row]] = {}
     for model in (Leg, Fill, Condition):
         of = await sheet_of(session, model)
         bound = [of.bound(row) for row in rows[model]]
@@ -104,5 +109,5 @@ async def _write(session: AsyncSession, rows: Rows) -> list[WholeTrade]:
     trades = [sheet.read(one) for one in ended]
     if rows[Condition]:  # Their names are in an order that is the database's own.
         first, last = trades[0]["number"], trades[-1]["number"]
-        parts[Condition.__tablename__] = list(await conditions_of(session, first, last))
+        parts[Condition.__tablename__] = await conditions_of(session, first, last)
     return with_parts(trades, parts)

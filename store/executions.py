@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.audit import OWNER, begin, note_down
@@ -106,11 +106,18 @@ async def executions_of(
             Row.user_id == user_of(session),
             Row.account_id == account_id,
             Row.source == source,
-            or_(*(and_(Row.ticker == name, Row.filled_at >= at) for name, at in since.items())),
+            Row.ticker.in_(since),
+            Row.filled_at >= min(since.values()),
         )
-        .order_by(Row.execution_id, Row.quantity)
+        .order_by(Row.ticker, Row.filled_at)  # Or SQLite reads all that the user has.
     )
-    latest = {row.execution_id: row for row in rows}
+    latest: dict[str, Any] = {}
+    for row in rows:
+        earlier = latest.get(row.execution_id)
+        if row.filled_at >= since[row.ticker] and (
+            earlier is None or row.quantity > earlier.quantity
+        ):
+            latest[row.execution_id] = row
     found: dict[str, list[Dealt]] = defaultdict(list)
     for one in dealt_in(latest.values()):
         found[one.execution.instrument.ticker].append(one)

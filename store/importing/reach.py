@@ -5,7 +5,7 @@ nothing that happened before has to be read again, however long the history is.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, text
@@ -16,6 +16,7 @@ from store.models import Account, Execution, Trade
 from store.statements.rounds import Dealt
 
 ASKED_AT_ONCE = 500
+TICKERS_AT_ONCE = 50
 DAY = timedelta(days=1)  # Trades that others recorded are compared by day.
 # As the unique index says it; with parameters, or another order of rows, SQLite does not use it.
 COUNTING = text("status IN ('open', 'closed')")
@@ -33,6 +34,14 @@ async def reach(
     while await _with_trades(session, account, found):
         pass
     return found
+
+
+def alike(since: Mapping[str, datetime]) -> Iterator[dict[str, datetime]]:
+    """Tickers with their moments, some at once, near moments together: a statement that asks
+    since the first of them reads little that is too old."""
+    ordered = sorted(since.items(), key=lambda item: (item[1], item[0]))
+    for start in range(0, len(ordered), TICKERS_AT_ONCE):
+        yield dict(ordered[start : start + TICKERS_AT_ONCE])
 
 
 def _earlier(found: dict[str, datetime], ticker: str, moment: datetime) -> bool:
