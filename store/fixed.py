@@ -184,6 +184,12 @@ def batch_hash(trades: Sequence[WholeTrade], still_open: Container[int]) -> str:
     )
 
 
+def keys_hash(requests: Sequence[Row]) -> str:
+    """Of the callers' keys of one batch and what they led to, in the order of their trades."""
+    said = ("request_key", "content_hash", "result")
+    return content_hash([[request[name] for name in said] for request in requests])
+
+
 def state_hash(
     *,
     trade: str | None = None,
