@@ -200,7 +200,7 @@ async def test_an_imported_file_verifies(store: Store) -> None:
     file = read_import(GENERIC, mode="live")
     await add_user(store, 3, "new")
     async with store.write(3) as session:
-        result = await import_file(session, file)
+        await import_file(session, file)
     notes = sum(one.note is not None for one in file.trades)
 
     found = await verify_user(store, 3)

@@ -74,6 +74,39 @@ async def test_an_option_omega_log_is_recorded_and_reconciled(store: Store) -> N
     assert "iron_condor" in {one.structure for one in trades}
 
 
+async def test_of_many_rows_the_one_that_cannot_be_recorded_is_named(
+    store: Store, tmp_path: Path
+) -> None:
+    """The option of row 3 expired before it was bought, which no reader of rows sees."""
+    file = of_text(
+        tmp_path,
+        "external_id,ticker,opened_at,quantity,entry_price,instrument,option_type,strike,expiry\n"
+        "1,AAPL,2026-01-05T15:00:00Z,1,2,option,call,190,2026-01-16\n"
+        "2,AAPL,2026-01-05T15:00:00Z,1,2,option,call,190,2025-12-19\n"
+        "3,AAPL,2026-01-05T15:00:00Z,1,2,option,call,190,2026-01-16\n",
+    )
+
+    with pytest.raises(Invalid, match=r"trades\.csv, row 3: The option expired on 2025-12-19"):
+        await imported(store, file)
+
+    assert (await counted(store))["trades"] == 0
+
+
+async def test_a_trade_that_is_known_does_not_keep_new_ones_from_being_recorded(
+    store: Store, tmp_path: Path
+) -> None:
+    """Between two imports a row came before the known one, and one after it."""
+    await imported(store, of_text(tmp_path, HEADER + GOOD))
+    early = GOOD.replace("1,AAPL,2026-01-05", "0,AAPL,2026-01-04").replace(
+        "2026-01-05T18", "2026-01-04T18"
+    )
+    late = GOOD.replace("1,AAPL", "2,AAPL").replace("2026-01-05T15", "2026-01-05T16")
+
+    again = await imported(store, of_text(tmp_path, HEADER + late + GOOD + early))
+
+    assert (again.recorded, again.already_there, again.numbers) == (2, 1, (2, 1, 3))
+
+
 @pytest.mark.parametrize("name", ["generic.csv", "option_omega.csv"])
 async def test_importing_twice_changes_nothing(store: Store, name: str) -> None:
     first = await imported(store, read(HERE / name))
