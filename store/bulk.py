@@ -1,7 +1,10 @@
 """Many rows of one table in one message to the driver.
 
 A row is bound by its columns' types as everywhere, and a fault is the same one; what is left
-out is the work that SQLAlchemy does for each row of a statement.
+out is the work that SQLAlchemy does for each row of a statement. SQLite takes row after row of
+one prepared statement; PostgreSQL takes columns as arrays, which is two to five times as fast as
+row after row and no slower than COPY into a temporary table (COPY into a table under row-level
+security is refused).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +25,7 @@ class Sheet(NamedTuple):
 
     table: str
     names: tuple[str, ...]
+    types: tuple[str, ...]
     binding: tuple[Processor, ...]
     reading: tuple[Processor, ...]
 
@@ -57,40 +61,60 @@ def _sheet(model: type[Base], dialect: Dialect) -> Sheet:
     return Sheet(
         table=model.__tablename__,
         names=tuple(column.name for column in columns),
+        types=tuple(str(one.compile(dialect)) for one in types),
         binding=tuple(one.bind_processor(dialect) for one in types),
         reading=tuple(one.result_processor(dialect, None) for one in types),
     )
 
 
 async def insert_bound(session: AsyncSession, sheet: Sheet, rows: Sequence[Bound]) -> None:
-    marks = ", ".join(_marks(session, len(sheet.names)))
-    columns = ", ".join(sheet.names)
-    await _say(session, f"INSERT INTO {sheet.table} ({columns}) VALUES ({marks})", rows)  # noqa: S608
+    into = f"INSERT INTO {sheet.table} ({', '.join(sheet.names)})"
+    if _is_sqlite(session):
+        await _row_by_row(session, f"{into} VALUES ({', '.join('?' * len(sheet.names))})", rows)
+    else:
+        new = f"SELECT * FROM unnest({_arrays(sheet.types)})"  # noqa: S608
+        await _by_columns(session, f"{into} {new}", rows)
 
 
 async def update_bound(
     session: AsyncSession,
     sheet: Sheet,
-    rows: Iterable[Bound],
+    rows: Sequence[Bound],
     *,
     values: Sequence[str],
     key: Sequence[str],
 ) -> None:
     """Set the columns `values` of the rows that have the `key` of `rows`."""
-    marks = _marks(session, len(values) + len(key))
-    said = [f"{name} = {mark}" for name, mark in zip((*values, *key), marks, strict=True)]
-    setting, where = ", ".join(said[: len(values)]), " AND ".join(said[len(values) :])
-    places = [sheet.names.index(name) for name in (*values, *key)]
+    names = *values, *key
+    places = [sheet.names.index(name) for name in names]
     picked = [tuple([row[place] for place in places]) for row in rows]
-    await _say(session, f"UPDATE {sheet.table} SET {setting} WHERE {where}", picked)  # noqa: S608
+    update = f"UPDATE {sheet.table} AS old SET"
+    if _is_sqlite(session):
+        setting = ", ".join(f"{name} = ?" for name in values)
+        same = " AND ".join(f"{name} = ?" for name in key)
+        await _row_by_row(session, f"{update} {setting} WHERE {same}", picked)
+    else:
+        setting = ", ".join(f"{name} = new.{name}" for name in values)
+        same = " AND ".join(f"old.{name} = new.{name}" for name in key)
+        new = f"unnest({_arrays([sheet.types[place] for place in places])})"
+        said = f"{update} {setting} FROM {new} AS new ({', '.join(names)}) WHERE {same}"
+        await _by_columns(session, said, picked)
 
 
-def _marks(session: AsyncSession, count: int) -> list[str]:
-    if session.get_bind().dialect.name == "sqlite":
-        return ["?"] * count
-    return [f"${place}" for place in range(1, count + 1)]
+def _is_sqlite(session: AsyncSession) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
 
 
-async def _say(session: AsyncSession, statement: str, rows: Sequence[Bound]) -> None:
+def _arrays(types: Iterable[str]) -> str:
+    return ", ".join(f"${place}::{kept}[]" for place, kept in enumerate(types, start=1))
+
+
+async def _row_by_row(session: AsyncSession, statement: str, rows: Sequence[Bound]) -> None:
     if rows:
         await (await session.connection()).exec_driver_sql(statement, list(rows))
+
+
+async def _by_columns(session: AsyncSession, statement: str, rows: Sequence[Bound]) -> None:
+    if rows:
+        columns = tuple(map(list, zip(*rows, strict=True)))
+        await (await session.connection()).exec_driver_sql(statement, columns)
