@@ -14,6 +14,7 @@ from store import pnl
 from store.records import FillEntry, Side
 from store.statements.execution import Execution, Instrument
 
+SAID = set(FillEntry.model_fields)  # One set for all: each has all of them.
 OPPOSITE: dict[Side, Side] = {"buy": "sell", "sell": "buy"}
 
 
@@ -86,6 +87,7 @@ def _fill(one: Dealt, held: Decimal) -> FillEntry:
     done = one.execution
     side = done.side or ("sell" if held >= 0 else "buy")
     return FillEntry.model_construct(
+        _fields_set=SAID,
         side=side,
         quantity=done.quantity,
         price=done.price,

@@ -13,6 +13,7 @@ from store.errors import Conflict, Invalid
 from store.importers import ImportFile
 from store.importing import ImportResult, import_file
 from store.models import Account, AuditEntry, Fill, Note, Trade
+from store.recording import open_trade
 from tests.importers.files import read_trades as read
 
 HERE = Path(__file__).parent
@@ -77,19 +78,18 @@ async def test_an_option_omega_log_is_recorded_and_reconciled(store: Store) -> N
 async def test_of_many_rows_the_one_that_cannot_be_recorded_is_named(
     store: Store, tmp_path: Path
 ) -> None:
-    """The option of row 3 expired before it was bought, which no reader of rows sees."""
-    file = of_text(
-        tmp_path,
-        "external_id,ticker,opened_at,quantity,entry_price,instrument,option_type,strike,expiry\n"
-        "1,AAPL,2026-01-05T15:00:00Z,1,2,option,call,190,2026-01-16\n"
-        "2,AAPL,2026-01-05T15:00:00Z,1,2,option,call,190,2025-12-19\n"
-        "3,AAPL,2026-01-05T15:00:00Z,1,2,option,call,190,2026-01-16\n",
-    )
+    """Somebody recorded another trade under the external id of row 3, not by importing it."""
+    rows = [GOOD.replace("1,AAPL", f"{number},AAPL") for number in (1, 2, 3)]
+    file = of_text(tmp_path, HEADER + "".join(rows))
+    async with store.write() as session:
+        await put_account(session, file.account)
+        other = file.trades[1].entry.model_copy(update={"ticker": "MSFT"})
+        await open_trade(session, other)
 
-    with pytest.raises(Invalid, match=r"trades\.csv, row 3: The option expired on 2025-12-19"):
+    with pytest.raises(Conflict, match=r"trades\.csv, row 3: The external_id of this trade"):
         await imported(store, file)
 
-    assert (await counted(store))["trades"] == 0
+    assert (await counted(store))["trades"] == 1
 
 
 async def test_a_trade_that_is_known_does_not_keep_new_ones_from_being_recorded(
