@@ -30,7 +30,7 @@ from store.fixed import (
     keys_hash,
     with_parts,
 )
-from store.market import with_market_facts
+from store.market import anything_known, with_market_facts
 from store.models import Account, Base, Condition, Fill, Leg, Request, Trade
 from store.recording import known_strategy
 from store.records import TradeEntry
@@ -84,14 +84,14 @@ async def _record(
     accounts: dict[str, Account] = {}
     strategies: dict[str | None, str | None] = {}
     rows: Rows = {Trade: [], Leg: [], Fill: [], Condition: []}
-    user_id = user_of(session)
+    user_id, market = user_of(session), await anything_known(session)
     for entry in entries:
         if entry.account not in accounts:
             accounts[entry.account] = await require_account(session, entry.account)
         if entry.strategy not in strategies:
             strategies[entry.strategy] = await known_strategy(session, entry.strategy)
         account, number = accounts[entry.account], command.next_trade()
-        known = await with_market_facts(session, entry, account.zone)
+        known = await with_market_facts(session, entry, account.zone) if market else entry
         try:
             legs, derived = worked_out(entry, account)
         except Invalid as error:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.market_facts import Close, Fundamental, facts_at
@@ -42,6 +42,13 @@ async def with_market_facts(session: AsyncSession, entry: TradeEntry, zone: str)
     if not new or len(said) + len(new) > CONDITIONS_MAX or not await _wanted(session):
         return entry
     return entry.model_copy(update={"conditions": {**entry.conditions, **new}})
+
+
+async def anything_known(session: AsyncSession) -> bool:
+    """Whether there is any market data at all: where there is none, a batch of trades need not
+    ask for each."""
+    bars, fundamentals = exists(select(Bar.ticker)), exists(select(FundamentalRow.ticker))
+    return bool(await session.scalar(select(or_(bars, fundamentals))))
 
 
 async def market_facts(
