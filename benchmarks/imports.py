@@ -4,11 +4,10 @@
 
 A file of executions in Interactive Brokers' Flex layout (200 tickers, positions opened, added
 to and closed) is imported by a process of its own, a quarter of it and the whole, from
-reading to the last check of the reconciliation. Beside that stands the driver alone: the same
-rows of trades, legs, fills and executions, read back from the ledger, into bare tables
-without keys, checks, locks or indexes, by executemany (SQLite) or COPY (PostgreSQL), and
-committed. What lies between is what it costs to work out trades, to keep constraints, locks
-and the audit, and to read everything back.
+reading to the last check of the reconciliation. Beside that stand the same rows of trades,
+legs, fills and executions, inserted by the database alone (`benchmarks/driver.py`). What lies
+between is what it costs to read the file, to work out trades, to hash for the audit, and to
+read everything back.
 """
 
 import asyncio
@@ -16,11 +15,9 @@ import json
 import os
 import random
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,16 +26,16 @@ from typing import Any
 import click
 from rich.progress import Progress
 
+from benchmarks.driver import Took, beside, floors_postgresql, floors_sqlite
 from benchmarks.tools import machine, settings_for
 from store.database import Store
 from store.importers import Statement, read
 from store.importing import import_file
 from store.schema import prepare, upgrade
-from tests.postgres_server import NoPostgres, Server, connect, postgres_server
+from tests.postgres_server import NoPostgres, Server, postgres_server
 
 SEED = 20_261_121
 TICKERS = 200
-TABLES = ("trades", "legs", "fills", "executions")
 HEADER = (
     "ClientAccountID,AssetClass,Symbol,Conid,DateTime,Quantity,TradePrice,IBCommission,Buy/Sell,"
     "LevelOfDetail,IBOrderID,IBExecID,TradeID,CurrencyPrimary"
@@ -62,44 +59,38 @@ def main(fills: int, postgres: bool, json_file: Path | None, alone: tuple[str, s
             raise click.ClickException(str(reason)) from None
     for run in found["runs"]:
         print(
-            f"{run['fills']:,} fills, {run['trades']:,} trades: {run['seconds']:.1f} s,"
+            f"{run['fills']:,} fills, {run['trades']:,} trades: {run['seconds']:.1f} s"
+            f" ({run['cpu_seconds']:.1f} s CPU),"
             f" {run['fills'] / run['seconds']:,.0f} fills/s; memory at most {run['mb']:.0f} MB"
         )
     last = found["runs"][-1]
-    print(
-        f"{found['rows']:,} rows: {found['rows'] / last['seconds']:,.0f} rows/s;"
-        f" the driver alone {found['rows'] / found['driver_seconds']:,.0f} rows/s"
-        f" ({last['seconds'] / found['driver_seconds']:.0f} times as fast)"
-    )
+    print(beside(found["rows"], last["seconds"], found))
     print(found["machine"])
     if json_file:
         json_file.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def on_sqlite(fills: int, folder: str) -> dict[str, Any]:
-    urls = [f"sqlite:///{folder}/{name}.db" for name in ("quarter", "whole")]
-    found = measured(fills, folder, urls)
-    ledger = sqlite3.connect(f"{folder}/whole.db")
-    bare = sqlite3.connect(f"{folder}/bare.db")
-    bare.execute("PRAGMA journal_mode = WAL")
-    seconds = rows = 0.0
-    for table in TABLES:
-        some = ledger.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-        marks = ", ".join("?" * len(some[0]))
-        bare.execute(f"CREATE TABLE {table} ({', '.join(f'c{i}' for i in range(len(some[0])))})")
-        began = time.perf_counter()
-        with bare:
-            bare.executemany(f"INSERT INTO {table} VALUES ({marks})", some)  # noqa: S608
-        seconds += time.perf_counter() - began
-        rows += len(some)
-    return found | {"rows": int(rows), "driver_seconds": seconds}
+    paths = [f"{folder}/{name}.db" for name in ("quarter", "whole", "empty")]
+    urls = [f"sqlite:///{path}" for path in paths]
+    found = measured(fills, folder, urls[:2])
+    asyncio.run(prepared(urls[2]))
+    return found | floors_sqlite(*paths[1:])
 
 
 def on_postgres(fills: int, folder: str) -> dict[str, Any]:
     with postgres_server() as server:
-        urls = [asyncio.run(migrated(server, name)) for name in ("quarter", "whole")]
-        found = measured(fills, folder, urls)
-        return found | asyncio.run(copied(server.direct(urls[1])))
+        names = ("quarter", "whole", "empty")
+        urls = [asyncio.run(migrated(server, name)) for name in names]
+        found = measured(fills, folder, urls[:2])
+        asyncio.run(prepared(urls[2]))
+        return found | asyncio.run(floors_postgresql(*map(server.direct, urls[1:])))
+
+
+async def prepared(url: str) -> None:
+    store = Store(settings_for(url, 1))
+    await prepare(store)
+    await store.close()
 
 
 async def migrated(server: Server, name: str) -> str:
@@ -107,20 +98,6 @@ async def migrated(server: Server, name: str) -> str:
     url = server.url(name)
     await upgrade(settings_for(url, 1))
     return url
-
-
-async def copied(url: str) -> dict[str, Any]:
-    connection = await connect(url)
-    seconds = rows = 0.0
-    for table in TABLES:
-        some = [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table}")]  # noqa: S608
-        await connection.execute(f"CREATE TABLE bare_{table} AS SELECT * FROM {table} LIMIT 0")  # noqa: S608
-        began = time.perf_counter()
-        await connection.copy_records_to_table(f"bare_{table}", records=some)
-        seconds += time.perf_counter() - began
-        rows += len(some)
-    await connection.close()
-    return {"rows": int(rows), "driver_seconds": seconds}
 
 
 def measured(fills: int, folder: str, urls: list[str]) -> dict[str, Any]:
@@ -168,7 +145,7 @@ async def imported(url: str, file: str) -> dict[str, Any]:
     store = Store(settings_for(url, 1))
     try:
         await prepare(store)
-        began = time.perf_counter()
+        began = Took.now()
         statement = read(file)
         if not isinstance(statement, Statement):
             raise TypeError("the file is none of executions")
@@ -182,11 +159,17 @@ async def imported(url: str, file: str) -> dict[str, Any]:
                 ),
                 keyed=True,
             )
-        seconds = time.perf_counter() - began
+        took = began.until_now()
     finally:
         await store.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"fills": result.new, "trades": result.recorded, "seconds": seconds, "mb": peak}
+    return {
+        "fills": result.new,
+        "trades": result.recorded,
+        "seconds": took.seconds,
+        "cpu_seconds": took.cpu,
+        "mb": peak,
+    }
 
 
 if __name__ == "__main__":

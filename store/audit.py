@@ -18,6 +18,7 @@ from store.database import token_of, user_of
 from store.errors import Conflict, Invalid, NotFound, Refused
 from store.fixed import canonical, content_hash
 from store.models import AuditEntry, Correction, Request, Tier, User
+from store.records import TradeEntry
 from store.vocabulary import label
 
 OWNER = "owner"
@@ -96,10 +97,8 @@ async def begin(
     Raises:
         Conflict: the key was used for something else.
     """
-    if key is not None and not (1 <= len(key) <= KEY_LENGTH and key.isprintable()):
-        raise Invalid(
-            f"The key has {len(key)} characters; 1 to {KEY_LENGTH} printable ones are accepted."
-        )
+    if key is not None:
+        require_key(key)
     author = label("author", author)
     user_id = user_of(session)
     counters = (
@@ -126,7 +125,7 @@ async def begin(
         name=name,
         key=key,
         author=author,
-        content_hash=content_hash({"command": name, **content}),
+        content_hash=_content_hash(name, content),
         made_at=datetime.now(UTC),
         last_account=counters.last_account,
         last_trade=counters.last_trade,
@@ -141,6 +140,28 @@ async def begin(
     if key is not None:
         command.replay = await _replay(session, command)
     return command
+
+
+def require_key(key: str) -> str:
+    """The key.
+
+    Raises:
+        Invalid: it can be no caller's.
+    """
+    if not (1 <= len(key) <= KEY_LENGTH and key.isprintable()):
+        raise Invalid(
+            f"The key has {len(key)} characters; 1 to {KEY_LENGTH} printable ones are accepted."
+        )
+    return key
+
+
+def opening_hash(entry: TradeEntry) -> str:
+    """Of what `open_trade` says, by which a repetition of it is known."""
+    return _content_hash("open_trade", {"entry": entry})
+
+
+def _content_hash(name: str, content: dict[str, Any]) -> str:
+    return content_hash({"command": name, **content})
 
 
 async def take_turn(session: AsyncSession) -> None:
@@ -174,6 +195,11 @@ async def _replay(session: AsyncSession, command: Command) -> Recorded | None:
             f"This {command.name} was recorded before under the same key with other content."
             " What is recorded is restated by correct_trade; something new needs a new key."
         )
+    return replayed(request)
+
+
+def replayed(request: Request) -> Recorded:
+    """What the command under this key led to."""
     return Recorded(**{**json.loads(request.result), "replayed": True})
 
 

@@ -6,7 +6,7 @@ fixed-width UTC text on SQLite, which sorts as it reads.
 """
 
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -31,11 +31,13 @@ Small = SmallInteger().with_variant(Integer(), "sqlite")
 Words = Text()
 
 
+ROOMY = Context(prec=100, rounding=ROUND_HALF_EVEN)
+UNITS = tuple(Decimal(1).scaleb(-digits) for digits in range(21))
+
+
 def rounded(value: Decimal, digits: int) -> Decimal:
-    """`value` rounded half-even to `digits` decimals, whatever its size."""
-    with localcontext() as context:
-        context.prec = 100
-        return value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
+    """`value` rounded half-even to `digits` decimals (at most 20), whatever its size."""
+    return value.quantize(UNITS[digits], context=ROOMY)
 
 
 class Scaled(TypeDecorator[Decimal]):

@@ -3,7 +3,7 @@
 Computed here once, when something is recorded, and stored; nothing is derived again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, localcontext
@@ -20,6 +20,11 @@ ENDINGS = ("assigned", "exercised", "settled", "expired")  # What says most, fir
 # Derived numbers by the digits they are kept with.
 PRICES = ("entry_price", "exit_price", "r_multiple", "return_on_risk")
 AMOUNTS = ("initial_risk", "gross_pnl", "fees", "net_pnl")
+# What a trade has at its end only.
+ENDS = (
+    "closed_at", "closed_on", "holding_seconds", "exit_price", "gross_pnl", "fees", "net_pnl",
+    "r_multiple", "return_on_risk", "outcome", "exit_reason",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,25 +62,30 @@ def as_fill(fill: FillEntry) -> pnl.Fill:
     return pnl.Fill(fill.side, fill.quantity, fill.price, fill.filled_at, fill.fee)
 
 
+def named(number: int, instrument: str) -> str:
+    """A leg as refusals call it."""
+    return f"Leg {number} ({instrument})"
+
+
 def leg_of(number: int, entry: LegEntry) -> Leg:
     """The leg that `entry` describes.
 
     Raises:
         Invalid: what is said does not make an instrument, or a fill cannot be one of it.
     """
-    named = f"Leg {number} ({entry.instrument})"
+    here = named(number, entry.instrument)
     option = (entry.option_type, entry.strike)
     if entry.instrument == "option" and (None in option or entry.expiry is None):
-        raise Invalid(f"{named} needs option_type, strike and expiry.")
+        raise Invalid(f"{here} needs option_type, strike and expiry.")
     if entry.instrument != "option" and option != (None, None):
-        raise Invalid(f"{named} has option_type or strike; only an option has.")
+        raise Invalid(f"{here} has option_type or strike; only an option has.")
     if entry.delivered and entry.instrument != "equity":
-        raise Invalid(f"{named} is delivered; only shares are.")
+        raise Invalid(f"{here} is delivered; only shares are.")
     multiplier = entry.multiplier or STANDARD_MULTIPLIER.get(entry.instrument)
     if multiplier is None:
-        raise Invalid(f"{named} needs its multiplier (currency per point); it is never guessed.")
+        raise Invalid(f"{here} needs its multiplier (currency per point); it is never guessed.")
     for fill in entry.fills:
-        check_fill(named, entry.instrument, fill)
+        check_fill(here, entry.instrument, fill)
     return Leg(
         number=number,
         instrument=entry.instrument,
@@ -89,14 +99,14 @@ def leg_of(number: int, entry: LegEntry) -> Leg:
     )
 
 
-def check_fill(named: str, instrument: str, fill: FillEntry) -> None:
+def check_fill(leg: str, instrument: str, fill: FillEntry) -> None:
     """Refuse a fill that its instrument cannot have."""
     if fill.price < 0 and instrument != "future":
-        raise Invalid(f"{named} has a fill at {fill.price}; a price of 0 or more is accepted.")
+        raise Invalid(f"{leg} has a fill at {fill.price}; a price of 0 or more is accepted.")
     if fill.kind != "trade" and instrument != "option":
-        raise Invalid(f"{named} has a fill of kind {fill.kind}; only an option ends so.")
+        raise Invalid(f"{leg} has a fill of kind {fill.kind}; only an option ends so.")
     if fill.kind in ("expired", "assigned", "exercised") and fill.price != 0:
-        raise Invalid(f"{named} is {fill.kind} at {fill.price}; the option leg closes at 0.")
+        raise Invalid(f"{leg} is {fill.kind} at {fill.price}; the option leg closes at 0.")
 
 
 def positions_of(legs: Sequence[Leg]) -> dict[int, pnl.Position]:
@@ -119,7 +129,7 @@ def positions_of(legs: Sequence[Leg]) -> dict[int, pnl.Position]:
     return found
 
 
-def held(legs: Sequence[Leg], positions: dict[int, pnl.Position]) -> list[structures.Held]:
+def held(legs: Sequence[Leg], positions: Mapping[int, pnl.Position]) -> list[structures.Held]:
     """The legs as entered, for what the structure says."""
     return [
         structures.Held(
@@ -136,9 +146,8 @@ def held(legs: Sequence[Leg], positions: dict[int, pnl.Position]) -> list[struct
     ]
 
 
-def trade_result(legs: Sequence[Leg]) -> pnl.Result:
-    """What the trade comes to so far."""
-    positions = positions_of(legs)
+def trade_result(legs: Sequence[Leg], positions: Mapping[int, pnl.Position]) -> pnl.Result:
+    """What the trade comes to so far; `positions` are those of all its legs."""
     entered = [positions[leg.number] for leg in legs if not leg.delivered]
     fees = sum((fill.fee for leg in legs for fill in leg.fills), Decimal(0))
     return pnl.result(entered, list(positions.values()), fees)
@@ -172,8 +181,9 @@ def facts(
     entered = [leg for leg in legs if not leg.delivered]
     if not entered:
         raise Invalid("Every leg is delivered; the option that delivered them is missing.")
-    trade = trade_result(legs)
-    shape = held(entered, positions_of(entered))
+    positions = positions_of(legs)
+    trade = trade_result(legs, positions)
+    shape = held(entered, positions)
     risk = _risk(trade, stop_loss, shape)
     derived = {
         **_at_entry(entered, ZoneInfo(zone)),
@@ -243,12 +253,8 @@ def _at_end(
     exit_reason: str | None,
     notional: Decimal,
 ) -> dict[str, Any]:
-    names = (
-        "closed_at", "closed_on", "holding_seconds", "exit_price", "gross_pnl", "fees",
-        "net_pnl", "r_multiple", "return_on_risk", "outcome", "exit_reason",
-    )  # fmt: skip
     if not trade.flat:
-        return {"status": "open", **dict.fromkeys(names)}
+        return {"status": "open", **dict.fromkeys(ENDS)}
     moments = [fill.filled_at for leg in legs for fill in leg.fills]
     closed_at = max(moments)
     basis = risk or notional

@@ -5,15 +5,16 @@ order, overlap, and be imported again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.audit import OWNER, begin, note_down
+from store.bulk import insert_bound, sheet_of
 from store.database import user_of
 from store.fixed import rows_hash
 from store.models import Execution as Row
@@ -47,12 +48,15 @@ async def new_ones(
     known = await _known(session, account_id, source, {one.id for one in dealt})
     new, contradicting = [], []
     for one in dealt:
-        there = known.get(one.id, [])
+        there = known.get(one.id)
+        if there is None:
+            new.append(one)
+            continue
         said = row_of(one)
         if any(all(row[name] == said[name] for name in SAME) for row in there):
             continue
         alike = all(row[name] == said[name] for row in there for name in TERMS)
-        if there and not (one.execution.partial and alike):
+        if not (one.execution.partial and alike):
             contradicting.append(one)
         elif all(row["quantity"] != said["quantity"] for row in there):
             new.append(one)
@@ -70,6 +74,7 @@ async def keep(
     author: str = OWNER,
 ) -> None:
     """Append executions that are not kept yet."""
+    sheet = await sheet_of(session, Row)
     for start in range(0, len(dealt), MOST):
         rows = [
             {"user_id": user_of(session), "account_id": account_id, "source": source}
@@ -79,13 +84,13 @@ async def keep(
         ]
         command = await begin(session, KEEPING, {"executions": rows}, key=None, author=author)
         number = command.last_audit + 1
-        rows = [row | {"audit_entry": number} for row in rows]
-        await session.execute(insert(Row), rows)
+        bound = [sheet.bound(row | {"audit_entry": number}) for row in rows]
+        await insert_bound(session, sheet, bound)
         await note_down(
             session,
             command,
             {"executions": len(rows)},
-            state=rows_hash(await rows_of_entry(session, number)),
+            state=rows_hash([sheet.read(one) for one in bound]),
             answers_change=False,
         )
 
@@ -101,13 +106,20 @@ async def executions_of(
             Row.user_id == user_of(session),
             Row.account_id == account_id,
             Row.source == source,
-            or_(*(and_(Row.ticker == name, Row.filled_at >= at) for name, at in since.items())),
+            Row.ticker.in_(since),
+            Row.filled_at >= min(since.values()),
         )
-        .order_by(Row.execution_id, Row.quantity)
+        .order_by(Row.ticker, Row.filled_at)  # Or SQLite reads all that the user has.
     )
-    latest = {row["execution_id"]: dealt_of(row) for row in rows.mappings()}
+    latest: dict[str, Any] = {}
+    for row in rows:
+        earlier = latest.get(row.execution_id)
+        if row.filled_at >= since[row.ticker] and (
+            earlier is None or row.quantity > earlier.quantity
+        ):
+            latest[row.execution_id] = row
     found: dict[str, list[Dealt]] = defaultdict(list)
-    for one in latest.values():
+    for one in dealt_in(latest.values()):
         found[one.execution.instrument.ticker].append(one)
     return found
 
@@ -147,32 +159,39 @@ def row_of(one: Dealt) -> dict[str, Any]:
     }
 
 
-def dealt_of(row: Any) -> Dealt:
-    instrument = Instrument(
-        kind=row["instrument"],
-        ticker=row["ticker"],
-        option_type=row["option_type"],
-        strike=row["strike"],
-        expiry=row["expiry"],
-        multiplier=row["multiplier"],
-        symbol=row["symbol"],
-    )
+def dealt_in(rows: Iterable[Any]) -> Iterator[Dealt]:
+    """The executions that were kept as `rows`; those of one instrument share it."""
+    instruments: dict[Instrument, Instrument] = {}
+    for row in rows:
+        instrument = Instrument(
+            kind=row.instrument,
+            ticker=row.ticker,
+            option_type=row.option_type,
+            strike=row.strike,
+            expiry=row.expiry,
+            multiplier=row.multiplier,
+            symbol=row.symbol,
+        )
+        yield _dealt(row, instruments.setdefault(instrument, instrument))
+
+
+def _dealt(row: Any, instrument: Instrument) -> Dealt:
     execution = Execution(
         row=0,
         instrument=instrument,
-        side=row["side"],
-        quantity=row["quantity"],
-        price=row["price"],
-        at=row["filled_at"],
-        fee=row["fee"],
-        kind=row["kind"],
-        effect=row["effect"],
-        id=row["execution_id"],
-        order=row["order_id"],
-        dated=bool(row["dated"]),
-        delivery=bool(row["delivery"]),
+        side=row.side,
+        quantity=row.quantity,
+        price=row.price,
+        at=row.filled_at,
+        fee=row.fee,
+        kind=row.kind,
+        effect=row.effect,
+        id=row.execution_id,
+        order=row.order_id,
+        dated=bool(row.dated),
+        delivery=bool(row.delivery),
     )
-    return Dealt(row["execution_id"], row["place"], execution)
+    return Dealt(row.execution_id, row.place, execution)
 
 
 async def _known(

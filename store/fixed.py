@@ -41,11 +41,14 @@ def content_hash(content: Any) -> str:
 
 
 def canonical(content: Any) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
+    return ENCODER.encode(content)
 
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)
 
 
 @dataclass(frozen=True)
@@ -131,19 +134,38 @@ async def notes_of(session: AsyncSession, first: int, last: int) -> Sequence[Row
     return found
 
 
+async def conditions_of(session: AsyncSession, first: int, last: int) -> Sequence[Row]:
+    """The conditions of the trades from number `first` to `last`, in the database's order."""
+    within = Condition.trade_number.between(first, last)
+    statement = _rows(Condition).where(Condition.user_id == user_of(session), within)
+    found: Sequence[Row] = (
+        (await session.execute(statement.order_by(*_key(Condition)))).mappings().all()
+    )
+    return found
+
+
+def with_parts(trades: Sequence[Row], parts: Mapping[str, Sequence[Row]]) -> list[WholeTrade]:
+    """Rows of trades with the rows of their parts, which are given by name."""
+    by_number: dict[int, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for name, rows in parts.items():
+        for row in rows:
+            by_number[row["trade_number"]][name].append(row)
+    return [WholeTrade(row, by_number[row["number"]]) for row in trades]
+
+
 async def _trades(
     session: AsyncSession, chosen: Callable[[Any], Any], of: Iterable[str]
 ) -> list[WholeTrade]:
     mine = user_of(session)
-    parts: dict[int, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    parts: dict[str, Sequence[Row]] = {}
     for name in of:
         model: Any = PARTS[name]
         statement = _rows(model).where(model.user_id == mine, chosen(model.trade_number))
-        for row in (await session.execute(statement.order_by(*_key(model)))).mappings():
-            parts[row["trade_number"]][name].append(row)
+        rows = await session.execute(statement.order_by(*_key(model)))
+        parts[name] = rows.mappings().all()
     trades = _rows(Trade).where(Trade.user_id == mine, chosen(Trade.number))
     found = (await session.execute(trades.order_by(Trade.number))).mappings().all()
-    return [WholeTrade(row, parts[row["number"]]) for row in found]
+    return with_parts(found, parts)
 
 
 def row_hash(row: Row | None) -> str:
@@ -163,6 +185,12 @@ def batch_hash(trades: Sequence[WholeTrade], still_open: Container[int]) -> str:
     return content_hash(
         [trade.entry_hash if trade.row["number"] in still_open else trade.hash for trade in trades]
     )
+
+
+def keys_hash(requests: Sequence[Row]) -> str:
+    """Of the callers' keys of one batch and what they led to, in the order of their trades."""
+    said = ("request_key", "content_hash", "result")
+    return content_hash([[request[name] for name in said] for request in requests])
 
 
 def state_hash(

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.market_facts import Close, Fundamental, facts_at
@@ -44,18 +44,23 @@ async def with_market_facts(session: AsyncSession, entry: TradeEntry, zone: str)
     return entry.model_copy(update={"conditions": {**entry.conditions, **new}})
 
 
+async def anything_known(session: AsyncSession) -> bool:
+    """Whether there is any market data at all: where there is none, a batch of trades need not
+    ask for each."""
+    bars, fundamentals = exists(select(Bar.ticker)), exists(select(FundamentalRow.ticker))
+    return bool(await session.scalar(select(or_(bars, fundamentals))))
+
+
 async def market_facts(
     session: AsyncSession, ticker: str, moment: datetime, zone: str
 ) -> dict[str, str]:
     """What was known of `ticker` and of the index at `moment`, by name."""
     day = moment.astimezone(ZoneInfo(zone)).date()
-    return facts_at(
-        moment,
-        day,
-        ticker=await _closes(session, ticker, day),
-        index=await _closes(session, INDEX, day),
-        fundamentals=await _fundamentals(session, ticker),
-    )
+    here, market = await _closes(session, ticker, day), await _closes(session, INDEX, day)
+    fundamentals = await _fundamentals(session, ticker)
+    if not (here or market or fundamentals):
+        return {}
+    return facts_at(moment, day, ticker=here, index=market, fundamentals=fundamentals)
 
 
 async def _closes(session: AsyncSession, ticker: str, day: date) -> Sequence[Close]:

@@ -625,7 +625,8 @@ def _unrealised(legs: Sequence[Leg], number: int, snapshot: SnapshotEntry) -> De
     ]
     if not any(not leg.delivered for leg in so_far):
         raise Invalid(f"The snapshot at {snapshot.taken_at.isoformat()} is before trade {number}.")
-    positions = list(positions_of(so_far).values())
-    found = pnl.unrealised(trade_result(so_far), positions, snapshot.mark_price)
+    positions = positions_of(so_far)
+    trade = trade_result(so_far, positions)
+    found = pnl.unrealised(trade, list(positions.values()), snapshot.mark_price)
     check_size("unrealised_pnl", found, MONEY_DIGITS)
     return found

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from store.audit import Command
-from store.derived import Leg, facts, leg_of
+from store.derived import ENDS, Leg, facts, leg_of
 from store.errors import Invalid
 from store.models import Account
 from store.records import TradeEntry
@@ -15,6 +15,7 @@ SAID = (
     "ticker", "stop_loss", "take_profit", "scanner_score", "ai_score", "delta", "gamma",
     "theta", "vega", "iv", "stop_order_id", "target_order_id", "source",
 )  # fmt: skip
+EXTERNAL = ("external_id", "broker_order_id")
 
 
 def worked_out(entry: TradeEntry, account: Account) -> tuple[list[Leg], dict[str, Any]]:
@@ -46,8 +47,7 @@ def trade_row(
 ) -> dict[str, Any]:
     """The row of an open trade. What only its end has, and the ids of others, are set with
     `external_ids(entry) | derived` when its parts are there: that is what locks it."""
-    names = list(derived)
-    so_far = names[: names.index("status")]
+    so_far = [name for name in derived if name not in ENDS]
     return {
         "user_id": account.user_id,
         "number": number,
@@ -58,12 +58,12 @@ def trade_row(
         "recorded_at": command.made_at,
         **{name: getattr(entry, name) for name in SAID},
         **{name: derived[name] for name in so_far},
-        "status": "open",
+        "status": "open",  # Whatever the derived one is.
     }
 
 
 def external_ids(entry: TradeEntry) -> dict[str, Any]:
-    return {"external_id": entry.external_id, "broker_order_id": entry.broker_order_id}
+    return {name: getattr(entry, name) for name in EXTERNAL}
 
 
 def leg_rows(user_id: int, number: int, legs: Sequence[Leg]) -> list[dict[str, Any]]:

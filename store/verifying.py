@@ -42,7 +42,7 @@ from store.guards import wrong_guard
 from store.models import Account, AuditEntry, Correction, Trade, User
 from store.pnl import PRECISION
 from store.users import require_user
-from store.verifying_content import Made, Wrong, check_content, check_executions
+from store.verifying_content import Keyed, Made, Wrong, check_content, check_executions
 
 # The command that made a correction, and the number of the trade that it left.
 Explained: TypeAlias = tuple[str, int]
@@ -134,6 +134,8 @@ class _Claims:
         if first is not None:
             self.batches.append(_Batch(entry, first, result["last"], frozenset(result["open"])))
             self.last_trade = max(self.last_trade, result["last"])
+            if "keys" in result:
+                self.made.keyed.append(Keyed(first, result["last"], result["keys"]))
         if number is None:
             return
         if rest := result.get("next_number"):

@@ -4,23 +4,37 @@ An entry keeps a hash of its command's arguments; what came of them is still the
 hash can be worked out again.
 """
 
-from collections.abc import Mapping
+import json
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import AccountEntry, list_accounts
+from store.batches import BATCH
 from store.database import user_of
 from store.executions import KEEPING, rows_of_entry
-from store.fixed import content_hash, rows_hash
+from store.fixed import Row, content_hash, keys_hash, rows_hash
 from store.models import ApiToken, AuditEntry, Execution, Request
 from store.tokens import list_tokens, token_content
+
+PLANTED = "a caller's key is kept of a command that was never done"
 
 
 class Wrong(Exception):  # noqa: N818
     """What was found first; the text names it."""
+
+
+class Keyed(NamedTuple):
+    """Trades that one command recorded, each under a caller's key, and the hash of the keys."""
+
+    first: int
+    last: int
+    hash: str
 
 
 @dataclass
@@ -30,6 +44,7 @@ class Made:
     accounts: dict[int, str] = field(default_factory=dict)
     tokens: dict[int, str] = field(default_factory=dict)
     revoked: dict[int, datetime] = field(default_factory=dict)
+    keyed: list[Keyed] = field(default_factory=list)  # In the order of their trades.
 
     def add(self, entry: AuditEntry, account: int | None, token: int | None) -> None:
         if account is not None:
@@ -48,6 +63,7 @@ async def check_content(session: AsyncSession, made: Made) -> None:
     await _check_accounts(session, made)
     await _check_tokens(session, made)
     await _check_keys(session)
+    await _check_keys_of_batches(session, made.keyed)
 
 
 async def check_executions(session: AsyncSession, kept: Mapping[int, AuditEntry]) -> None:
@@ -122,8 +138,41 @@ async def _check_keys(session: AsyncSession) -> None:
     planted = await session.scalar(
         select(Request.command)
         .outerjoin(AuditEntry, told)
-        .where(Request.user_id == user_of(session), AuditEntry.user_id.is_(None))
+        .where(
+            Request.user_id == user_of(session),
+            Request.command != BATCH,
+            AuditEntry.user_id.is_(None),
+        )
         .limit(1)
     )
     if planted is not None:
-        raise Wrong("a caller's key is kept of a command that was never done")
+        raise Wrong(PLANTED)
+
+
+async def _check_keys_of_batches(session: AsyncSession, keyed: Sequence[Keyed]) -> None:
+    rows = await session.execute(
+        select(Request.request_key, Request.content_hash, Request.result).where(
+            Request.user_id == user_of(session), Request.command == BATCH
+        )
+    )
+    firsts = [batch.first for batch in keyed]
+    found: dict[Keyed, dict[int, Row]] = {batch: {} for batch in keyed}
+    for row in rows.mappings():
+        number = _number(row["result"])
+        place = bisect_right(firsts, number) - 1
+        if place < 0 or number > keyed[place].last or number in found[keyed[place]]:
+            raise Wrong(PLANTED)
+        found[keyed[place]][number] = row
+    for batch, requests in found.items():
+        if keys_hash([requests[number] for number in sorted(requests)]) != batch.hash:
+            raise Wrong(
+                f"the callers' keys of the trades {batch.first} to {batch.last} are not as they"
+                " were recorded"
+            )
+
+
+def _number(result: str) -> int:
+    try:
+        return int(json.loads(result)["number"])
+    except (ValueError, TypeError, KeyError):
+        raise Wrong(PLANTED) from None

@@ -1,6 +1,7 @@
 """What imports recorded is verified too: executions as they were kept, trades by batches."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,12 @@ from store.database import Store
 from store.importing import import_file
 from store.models import Base
 from store.verifying import verify_user
+from tests.importers.files import read_trades
 from tests.statements.dealing import bought, option, sold, statement
 from tests.tampering import Owner, owner_of
 from tests.test_verifying import OTHER
 
+SAMPLES = Path(__file__).parent / "importers"
 PUT = option("put 450 2026-01-16")
 
 
@@ -93,6 +96,45 @@ async def test_a_trade_of_a_batch(owner: Owner, imported: Store, number: int) ->
             owner, imported, f"UPDATE trades SET {said} WHERE number = {number}"
         )
         assert "trades 1 to 3" in wrong or f"trade {number} " in wrong, (said, wrong)
+
+
+@pytest.fixture
+async def keyed(store: Store) -> Store:
+    """The trades of two files, each under a key of its own."""
+    for name in ("generic.csv", "option_omega.csv"):
+        async with store.write() as session:
+            await import_file(session, read_trades(SAMPLES / name))
+    return store
+
+
+@pytest.fixture
+async def owner_of_keyed(keyed: Store, database_url: str) -> AsyncIterator[Owner]:
+    async with owner_of(database_url) as owner:
+        await owner.remember()
+        yield owner
+
+
+async def test_the_keys_of_a_batch(owner_of_keyed: Owner, keyed: Store) -> None:
+    """A key that is altered, gone, added, or of another trade."""
+    found = await verify_user(keyed, 1)
+    assert found.wrong is None
+    of_batches = "command = 'record_trades'"
+    keys = await owner_of_keyed.rows("requests", of_batches)
+    assert len(keys) == found.trades
+    one = f"{of_batches} AND request_key = '{keys[0]['request_key']}'"
+    copied = "user_id, 'planted', command, content_hash, {}, made_at FROM requests WHERE " + one
+    for altering, said in {
+        f"UPDATE requests SET content_hash = 'other' WHERE {one}": "are not as they were recorded",
+        f"UPDATE requests SET request_key = 'other' WHERE {one}": "are not as they were recorded",
+        f"DELETE FROM requests WHERE {one}": "are not as they were recorded",
+        f"DELETE FROM requests WHERE {of_batches}": "are not as they were recorded",
+        f"UPDATE requests SET result = '{{\"number\":700}}' WHERE {one}": "was never done",
+        f"UPDATE requests SET result = '[]' WHERE {one}": "was never done",
+        f"UPDATE requests SET command = 'open_trade' WHERE {one}": "was never done",
+        f"INSERT INTO requests SELECT {copied.format('result')}": "was never done",
+    }.items():
+        wrong = await wrong_after(owner_of_keyed, keyed, altering)
+        assert said in wrong, (altering, wrong)
 
 
 async def test_a_fill_of_a_batch(owner: Owner, imported: Store) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import AccountEntry, require_account
-from store.audit import Recorded
+from store.audit import Recorded, opening_hash, replayed
+from store.batches import MOST, record_trades
 from store.database import user_of
 from store.errors import Conflict, Invalid
 from store.importers.imported import ImportFile, ImportTrade, stated
@@ -74,12 +75,21 @@ async def import_trades(
     # Oldest first, whatever the file's order: numbers then rise with time.
     trades = sorted(file.trades, key=opened_at)
     keys = [request_key(file.format, trade) for trade in trades]
-    known = await known_keys(session, keys)
+    known = await known_requests(session, keys)
     recorded: list[Recorded] = []
-    for done, (key, trade) in enumerate(zip(keys, trades, strict=True), start=1):
-        recorded.append(await record(session, file, trade, known=key in known))
-        if progress is not None:
-            progress(done, len(trades))
+    seen = set(known)
+    for some in chunks(list(zip(keys, trades, strict=True)), MOST):
+        # A key that the file has twice is new once.
+        new = {key: trade for key, trade in reversed(some) if key not in seen}
+        fresh = await record_new(session, dict(reversed(new.items())))
+        for key, trade in some:
+            one = fresh.pop(key, None) or repeated(known.get(key), trade)
+            recorded.append(one or await record(session, file, trade, known=key in known))
+            if trade.note is not None:
+                await keep_note(session, recorded[-1].number, key, trade.note)
+            if progress is not None:
+                progress(len(recorded), len(trades))
+        seen.update(new)
     closed = [
         one.number for one, trade in zip(recorded, trades, strict=True) if trade.net_pnl is not None
     ]
@@ -101,19 +111,44 @@ def opened_at(trade: ImportTrade) -> datetime:
     return min(fill.filled_at for leg in trade.entry.legs for fill in leg.fills)
 
 
+async def record_new(
+    session: AsyncSession, trades: Mapping[str, ImportTrade]
+) -> dict[str, Recorded]:
+    """Record `trades`, none of whose keys is known, at once; none of them where one cannot be
+    recorded: one by one they say which, and why."""
+    entries = [trade.entry for trade in trades.values()]
+    try:
+        async with session.begin_nested():
+            numbers = await record_trades(session, entries, keys=list(trades), author=AUTHOR)
+    except (Conflict, Invalid):
+        return {}
+    return {
+        key: Recorded(number, "open" if trade.net_pnl is None else "closed")
+        for (key, trade), number in zip(trades.items(), numbers, strict=True)
+    }
+
+
+def repeated(request: Request | None, trade: ImportTrade) -> Recorded | None:
+    """What an earlier import made of the trade, if it said the same."""
+    if request is None or request.content_hash != opening_hash(trade.entry):
+        return None
+    return replayed(request)
+
+
+async def keep_note(session: AsyncSession, number: int, key: str, note: str) -> None:
+    # The note's text is in its key: an edited one is appended, the same one is there.
+    note_key = f"{key}:note:{sha256(note.encode()).hexdigest()[:16]}"
+    await add_note(session, number, note, author=AUTHOR, key=note_key)
+
+
 async def record(
     session: AsyncSession, file: ImportFile, trade: ImportTrade, *, known: bool
 ) -> Recorded:
     key = request_key(file.format, trade)
     try:
-        recorded = await open_or_close(session, trade, key, known=known)
+        return await open_or_close(session, trade, key, known=known)
     except (Conflict, Invalid) as error:
         raise type(error)(f"{file.path.name}, row {trade.row}: {error}") from error
-    if trade.note is not None:
-        # The note's text is in its key: an edited one is appended, the same one is there.
-        note_key = f"{key}:note:{sha256(trade.note.encode()).hexdigest()[:16]}"
-        await add_note(session, recorded.number, trade.note, author=AUTHOR, key=note_key)
-    return recorded
 
 
 async def open_or_close(
@@ -200,14 +235,14 @@ def request_key(source: str, trade: ImportTrade) -> str:
     return f"import:{source}:{sha256(named.encode()).hexdigest()[:40]}"
 
 
-async def known_keys(session: AsyncSession, keys: Sequence[str]) -> set[str]:
-    """Those of `keys` under which something is recorded."""
-    found: set[str] = set()
+async def known_requests(session: AsyncSession, keys: Sequence[str]) -> dict[str, Request]:
+    """What is recorded under those of `keys` that are known."""
+    found: dict[str, Request] = {}
     for some in chunks(keys, ASKED_AT_ONCE):
-        statement = select(Request.request_key).where(
+        statement = select(Request).where(
             Request.user_id == user_of(session), Request.request_key.in_(some)
         )
-        found.update(await session.scalars(statement))
+        found |= {request.request_key: request for request in await session.scalars(statement)}
     return found
 
 

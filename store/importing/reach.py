@@ -5,10 +5,10 @@ nothing that happened before has to be read again, however long the history is.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
@@ -16,7 +16,10 @@ from store.models import Account, Execution, Trade
 from store.statements.rounds import Dealt
 
 ASKED_AT_ONCE = 500
+TICKERS_AT_ONCE = 50
 DAY = timedelta(days=1)  # Trades that others recorded are compared by day.
+# As the unique index says it; with parameters, or another order of rows, SQLite does not use it.
+COUNTING = text("status IN ('open', 'closed')")
 
 
 async def reach(
@@ -31,6 +34,14 @@ async def reach(
     while await _with_trades(session, account, found):
         pass
     return found
+
+
+def alike(since: Mapping[str, datetime]) -> Iterator[dict[str, datetime]]:
+    """Tickers with their moments, some at once, near moments together: a statement that asks
+    since the first of them reads little that is too old."""
+    ordered = sorted(since.items(), key=lambda item: (item[1], item[0]))
+    for start in range(0, len(ordered), TICKERS_AT_ONCE):
+        yield dict(ordered[start : start + TICKERS_AT_ONCE])
 
 
 def _earlier(found: dict[str, datetime], ticker: str, moment: datetime) -> bool:
@@ -54,14 +65,14 @@ async def _with_orders(
     for column, names in ((Execution.order_id, orders), (Execution.execution_id, grown)):
         for start in range(0, len(names), ASKED_AT_ONCE):
             rows = await session.execute(
-                select(Execution.ticker, func.min(Execution.filled_at))
+                select(Execution.ticker, Execution.filled_at)
                 .where(
                     Execution.user_id == user_of(session),
                     Execution.account_id == account.account_id,
                     Execution.source == source,
                     column.in_(names[start : start + ASKED_AT_ONCE]),
                 )
-                .group_by(Execution.ticker)
+                .order_by(column)  # Or SQLite reads the whole book, not the column's index.
             )
             for ticker, moment in rows:
                 if ticker in found:
@@ -78,14 +89,14 @@ async def _with_recorded(
     orders = sorted({one.execution.order for one in dealt if one.execution.order is not None})
     for start in range(0, len(orders), ASKED_AT_ONCE):
         rows = await session.execute(
-            select(Trade.ticker, func.min(Trade.opened_at))
+            select(Trade.ticker, Trade.opened_at)
             .where(
                 Trade.user_id == user_of(session),
                 Trade.account_id == account.account_id,
                 Trade.broker_order_id.in_(orders[start : start + ASKED_AT_ONCE]),
-                Trade.status.in_(["open", "closed"]),
+                COUNTING,
             )
-            .group_by(Trade.ticker)
+            .order_by(Trade.broker_order_id)
         )
         for ticker, moment in rows:
             if ticker in found:

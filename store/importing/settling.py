@@ -13,20 +13,21 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, localcontext
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from store.database import user_of
 from store.derived import ENDINGS
+from store.importing.reach import COUNTING, alike
 from store.importing.ready import AUTHOR
 from store.market_facts import FACTS
 from store.models import Account, Condition, Correction, Fill, Leg, Trade
 from store.pnl import PRECISION
-from store.records import FillEntry, LegEntry, TradeEntry
+from store.records import FillEntry, LegEntry, Side, TradeEntry
 from store.statements.rounds import Dealt
 
 ASKED_AT_ONCE = 500
@@ -41,27 +42,64 @@ FOLLOWS = (*ENDINGS, "manual")  # Exit reasons that follow from fills.
 Terms: TypeAlias = tuple[Any, ...]
 
 
-@dataclass
+class Recorded(NamedTuple):
+    """What is read of a trade; `ended_by` and `made_by` are the authors of its corrections."""
+
+    number: int
+    ticker: str
+    status: str
+    source: str
+    external_id: str | None
+    broker_order_id: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+    ended_by: str | None
+    made_by: str | None
+
+
+class RecordedLeg(NamedTuple):
+    trade_number: int
+    leg_number: int
+    instrument: str
+    option_type: str | None
+    strike: Decimal | None
+    expiry: date | None
+    symbol: str | None
+    multiplier: Decimal
+    delivered: int
+
+
+class RecordedFill(NamedTuple):
+    trade_number: int
+    leg_number: int
+    execution_id: str | None
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    filled_at: datetime
+    kind: str
+
+
+@dataclass(slots=True)
 class There:
     """A recorded trade: its legs' terms, multipliers and fills by their numbers."""
 
-    row: Any
+    row: Recorded
     terms: dict[int, Terms] = field(default_factory=dict)
     delivered: set[int] = field(default_factory=set)
     units: dict[int, Decimal] = field(default_factory=dict)
-    fills: dict[int, list[Any]] = field(default_factory=dict)
+    fills: dict[int, list[RecordedFill]] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
-        return int(self.row["number"])
+        return self.row.number
 
     @property
     def by_hand(self) -> bool:
         """Whether somebody restated or voided it, or it is what they restated: that stands,
         whatever the broker's file says again."""
-        return any(
-            author not in (None, AUTHOR) for author in (self.row["ended_by"], self.row["made_by"])
-        )
+        return any(author not in (None, AUTHOR) for author in (self.row.ended_by, self.row.made_by))
 
     @property
     def frozen(self) -> bool:
@@ -69,30 +107,30 @@ class There:
         and what came after them is not its business."""
         return (
             not self.counts
-            and self.row["ended_by"] not in (None, AUTHOR)
-            and self.row["closed_at"] is not None
+            and self.row.ended_by not in (None, AUTHOR)
+            and self.row.closed_at is not None
         )
 
     @property
     def restates_by_hand(self) -> bool:
-        return self.row["made_by"] not in (None, AUTHOR)
+        return self.row.made_by not in (None, AUTHOR)
 
     @property
     def counts(self) -> bool:
-        return self.row["status"] in ("open", "closed")
+        return self.row.status in ("open", "closed")
 
     @property
     def open(self) -> bool:
-        return bool(self.row["status"] == "open")
+        return self.row.status == "open"
 
     @property
     def fees(self) -> Decimal:
-        return sum((fill["fee"] for some in self.fills.values() for fill in some), Decimal(0))
+        return sum((fill.fee for some in self.fills.values() for fill in some), Decimal(0))
 
     def net_of(self, ids: Container[str]) -> Decimal:
         """What its fills of these executions moved, received above 0, fees deducted."""
         some = {
-            leg: [fill for fill in fills if fill["execution_id"] in ids]
+            leg: [fill for fill in fills if fill.execution_id in ids]
             for leg, fills in self.fills.items()
         }
         return replace(self, fills=some).cash(fees=True)
@@ -103,8 +141,8 @@ class There:
         with localcontext(prec=PRECISION):
             for leg, some in self.fills.items():
                 for fill in some:
-                    worth = fill["price"] * fill["quantity"] * self.units[leg]
-                    moved += worth if fill["side"] == "sell" else -worth
+                    worth = fill.price * fill.quantity * self.units[leg]
+                    moved += worth if fill.side == "sell" else -worth
         return moved - self.fees if fees else moved
 
 
@@ -194,15 +232,15 @@ def without_frozen(dealt: Iterable[Dealt], there: Iterable[There]) -> list[Dealt
     for trade in there:
         for leg, fills in trade.fills.items() if trade.frozen else ():
             for fill in fills:
-                settled[str(fill["execution_id"]), trade.terms[leg]].append(fill)
+                settled[str(fill.execution_id), trade.terms[leg]].append(fill)
     left = []
     for one in dealt:
         done, what = one.execution, one.execution.instrument
         terms = (what.kind, what.option_type, what.strike, what.expiry, what.symbol)
         parts = settled.get((one.id, terms), ())
-        quantity = done.quantity - sum((part["quantity"] for part in parts), Decimal(0))
+        quantity = done.quantity - sum((part.quantity for part in parts), Decimal(0))
         if quantity > 0:
-            fee = done.fee - sum((part["fee"] for part in parts), Decimal(0))
+            fee = done.fee - sum((part.fee for part in parts), Decimal(0))
             rest = replace(done, quantity=quantity, fee=fee) if parts else done
             left.append(one._replace(execution=rest))
     return left
@@ -223,22 +261,22 @@ class _Index:
             for leg, fills in trade.fills.items():
                 for fill in fills:
                     # Whoever recorded the trade: an import may have extended it.
-                    if fill["execution_id"] and not trade.restates_by_hand:
-                        self._by_execution[fill["execution_id"], trade.terms[leg]].append(trade)
+                    if fill.execution_id and not trade.restates_by_hand:
+                        self._by_execution[fill.execution_id, trade.terms[leg]].append(trade)
             if not trade.counts:
                 continue
-            if trade.row["broker_order_id"]:
-                self._by_order[trade.row["broker_order_id"]].append(trade)
-            if trade.row["source"] != source:
-                for fill in _loose(trade, zone):
-                    self._by_fill[fill].append(trade)
+            if trade.row.broker_order_id:
+                self._by_order[trade.row.broker_order_id].append(trade)
+            if trade.row.source != source:
+                for noted in _loose(trade, zone):
+                    self._by_fill[noted].append(trade)
 
     def begun_as(self, entry: TradeEntry) -> list[There]:
         """The trade that began with the execution with which `entry` begins, if there is one, and
         what somebody made of it."""
         first = entry.legs[0]
         alike = self._by_execution.get((str(entry.external_id), terms_of(first)), ())
-        found = [one for one in alike if one.row["external_id"] == entry.external_id]
+        found = [one for one in alike if one.row.external_id == entry.external_id]
         self.take(found)
         return found
 
@@ -270,7 +308,7 @@ class _Index:
         """Whether somebody has recorded all that `entry` has, and what the file lacks yet."""
         fills, has = Counter(_loose_entry(entry, self._zone)), Counter(_loose(trade, self._zone))
         return fills < has and not any(
-            fill["execution_id"] for some in trade.fills.values() for fill in some
+            fill.execution_id for some in trade.fills.values() for fill in some
         )
 
     def take(self, found: Iterable[There]) -> None:
@@ -282,10 +320,10 @@ def _loose(trade: There, zone: ZoneInfo) -> list[tuple[Any, ...]]:
     return [
         (
             trade.terms[leg],
-            fill["side"],
-            fill["quantity"],
-            fill["price"],
-            _day(fill["filled_at"], zone),
+            fill.side,
+            fill.quantity,
+            fill.price,
+            _day(fill.filled_at, zone),
         )
         for leg, fills in trade.fills.items()
         for fill in fills
@@ -325,7 +363,7 @@ def _growth(entry: TradeEntry, trade: There, zone: ZoneInfo) -> Growth | None:
             fills[number] = more
     if not trade.open and (fills or legs or trade.fees != _fees(entry)):
         return None
-    if (fills or legs) and opened_at(entry) < trade.row["opened_at"]:
+    if (fills or legs) and opened_at(entry) < trade.row.opened_at:
         return None
     return Growth(trade.number, fills, tuple(legs))
 
@@ -346,8 +384,8 @@ def _more(
     found: set[str | None] = set()
     noted: list[Any] = []
     for row in there:
-        fill = by_id.get(row["execution_id"])
-        if row["execution_id"] is None:
+        fill = by_id.get(row.execution_id)
+        if row.execution_id is None:
             noted.append(row)
         elif fill is None or not _alike(fill, row):
             return None
@@ -355,7 +393,7 @@ def _more(
             found.add(fill.execution_id)
     left = [fill for fill in wanted if fill.execution_id not in found]
     for row in noted:  # As somebody noted it, without the broker's id.
-        day = _day(row["filled_at"], zone)
+        day = _day(row.filled_at, zone)
         same = next(
             (fill for fill in left if _alike(fill, row) and _day(fill.filled_at, zone) == day), None
         )
@@ -367,7 +405,7 @@ def _more(
 
 def _alike(fill: FillEntry, row: Any) -> bool:
     said = ("side", "quantity", "price", "kind")
-    return all(getattr(fill, name) == row[name] for name in said)
+    return all(getattr(fill, name) == getattr(row, name) for name in said)
 
 
 def _restatement(entry: TradeEntry, found: Sequence[There]) -> Restatement:
@@ -381,50 +419,68 @@ async def trades_there(
 ) -> dict[str, list[There]]:
     """The trades of an account that count, and those that somebody restated or voided, by
     ticker: of each those that began `since` its moment."""
-    ended, made = aliased(Correction), aliased(Correction)
-    mine = (
-        Trade.user_id == user_of(session),
-        Trade.account_id == account.account_id,
-        or_(*(and_(Trade.ticker == name, Trade.opened_at >= at) for name, at in since.items())),
-        or_(Trade.status.in_(["open", "closed"]), ended.author != AUTHOR),
-    )
-    of_ended = (ended.user_id == Trade.user_id) & (ended.number == Trade.number)
-    of_made = (made.user_id == Trade.user_id) & (made.replacement == Trade.number)
-    trades = await session.execute(
-        select(
-            *Trade.__table__.columns, ended.author.label("ended_by"), made.author.label("made_by")
-        )
-        .outerjoin(ended, of_ended)
-        .outerjoin(made, of_made)
-        .where(*mine)
-    )
-    by_number = {row["number"]: There(row) for row in trades.mappings()}
-    parts: dict[Any, Sequence[Any]] = {}
-    models: tuple[Any, ...] = (Leg, Fill)
-    for model in models:
-        same = (model.user_id == Trade.user_id) & (model.trade_number == Trade.number)
-        rows = await session.execute(
-            select(*model.__table__.columns)
-            .join(Trade, same)
-            .outerjoin(ended, of_ended)
-            .where(*mine)
-            .order_by(*model.__table__.primary_key.columns)
-        )
-        parts[model] = rows.mappings().all()
-    for row in parts[Leg]:
-        trade, leg = by_number[row["trade_number"]], row["leg_number"]
-        trade.terms[leg] = (
-            row["instrument"], row["option_type"], row["strike"], row["expiry"], row["symbol"],
-        )  # fmt: skip
-        trade.units[leg] = row["multiplier"]
-        if row["delivered"]:
-            trade.delivered.add(leg)
-        trade.fills[leg] = []
-    for row in parts[Fill]:
-        by_number[row["trade_number"]].fills[row["leg_number"]].append(row)
+    by_number = {
+        row.number: There(row)
+        for few in alike(since)
+        for row in map(Recorded._make, await _trades(session, account, few))
+        if row.opened_at >= few[row.ticker]
+    }
+    numbers = sorted(by_number)
+    for leg in map(RecordedLeg._make, await _parts(session, Leg, RecordedLeg._fields, numbers)):
+        trade, number = by_number[leg.trade_number], leg.leg_number
+        trade.terms[number] = leg.instrument, leg.option_type, leg.strike, leg.expiry, leg.symbol
+        trade.units[number] = leg.multiplier
+        if leg.delivered:
+            trade.delivered.add(number)
+        trade.fills[number] = []
+    for fill in map(RecordedFill._make, await _parts(session, Fill, RecordedFill._fields, numbers)):
+        by_number[fill.trade_number].fills[fill.leg_number].append(fill)
     found: dict[str, list[There]] = defaultdict(list)
     for trade in by_number.values():
-        found[trade.row["ticker"]].append(trade)
+        found[trade.row.ticker].append(trade)
+    return found
+
+
+async def _trades(
+    session: AsyncSession, account: Account, since: Mapping[str, datetime]
+) -> Iterable[Any]:
+    """Those of `since` the first of these moments, with who ended and who made them."""
+    ended, made = aliased(Correction), aliased(Correction)
+    return await session.execute(
+        select(
+            *(getattr(Trade, name) for name in Recorded._fields[:-2]),
+            ended.author.label("ended_by"),
+            made.author.label("made_by"),
+        )
+        .outerjoin(ended, (ended.user_id == Trade.user_id) & (ended.number == Trade.number))
+        .outerjoin(made, (made.user_id == Trade.user_id) & (made.replacement == Trade.number))
+        .where(
+            Trade.user_id == user_of(session),
+            Trade.account_id == account.account_id,
+            Trade.ticker.in_(since),
+            Trade.opened_at >= min(since.values()),
+            or_(Trade.status.in_(["open", "closed"]), ended.author != AUTHOR),
+        )
+        # As the index of tickers is: in any other order SQLite reads all that the user has.
+        .order_by(Trade.ticker, Trade.closed_at, Trade.number)
+    )
+
+
+async def _parts(
+    session: AsyncSession, model: Any, names: Iterable[str], numbers: Sequence[int]
+) -> list[Any]:
+    """Columns of the legs or fills of trades, in their order."""
+    found: list[Any] = []
+    for start in range(0, len(numbers), ASKED_AT_ONCE):
+        rows = await session.execute(
+            select(*(getattr(model, name) for name in names))
+            .where(
+                model.user_id == user_of(session),
+                model.trade_number.in_(numbers[start : start + ASKED_AT_ONCE]),
+            )
+            .order_by(*model.__table__.primary_key.columns)
+        )
+        found += rows.all()
     return found
 
 
@@ -459,13 +515,15 @@ async def with_free_orders(
     for start in range(0, len(orders), ASKED_AT_ONCE):
         taken.update(
             await session.scalars(
-                select(Trade.broker_order_id).where(
+                select(Trade.broker_order_id)
+                .where(
                     Trade.user_id == user_of(session),
                     Trade.account_id == account.account_id,
-                    Trade.status.in_(["open", "closed"]),
+                    COUNTING,
                     Trade.broker_order_id.in_(orders[start : start + ASKED_AT_ONCE]),
                     Trade.number != (but or 0),
                 )
+                .order_by(Trade.broker_order_id)
             )
         )
     found = []

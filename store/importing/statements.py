@@ -13,7 +13,7 @@ from store.batches import record_trades
 from store.corrections import correct_trade, void_trade
 from store.errors import Conflict
 from store.executions import executions_of, keep, new_ones
-from store.importing.reach import reach
+from store.importing.reach import alike, reach
 from store.importing.ready import AUTHOR, Progress, RowsRefused, as_kept, ready
 from store.importing.settling import (
     Plan,
@@ -37,8 +37,8 @@ from store.statements.rounds import Dealt, in_order
 from store.statements.trades import Assembled, assembled
 
 WHY = "read together, the broker's files make other trades of these executions"
-AT_ONCE = 50  # Tickers in one statement.
 PERIOD = 20_000  # Executions that are made into trades at once.
+NOTHING = Assembled((), ())
 PASSES = 3  # A trade is extended, then perhaps restated; then nothing is left to do.
 
 
@@ -188,14 +188,12 @@ async def _settle(
         Conflict: they are not.
     """
     source = statement.format
-    back_to = sorted((await reach(session, account, source, dealt)).items())
-    some = [dict(back_to[start : start + AT_ONCE]) for start in range(0, len(back_to), AT_ONCE)]
-    made: dict[str, Assembled] = {}
-    frozen: list[There] = []
-    for few in some:
+    back_to = dict(sorted((await reach(session, account, source, dealt)).items()))
+    made = dict.fromkeys(back_to, NOTHING)
+    there = await trades_there(session, account, back_to)
+    frozen = [trade for ticker in back_to for trade in there.get(ticker, ()) if trade.frozen]
+    for few in alike(back_to):
         kept = await executions_of(session, account.account_id, source, few)
-        there = await trades_there(session, account, few)
-        frozen += [trade for ones in there.values() for trade in ones if trade.frozen]
         for ticker, ones in kept.items():
             left = without_frozen(ones, there.get(ticker, ()))
             found = assembled(left, account=account.name, source=source)
@@ -204,13 +202,12 @@ async def _settle(
     zone = ZoneInfo(account.zone)
     for _ in range(PASSES):
         plan = Plan()
-        for few in some:
-            there = await trades_there(session, account, few)
-            for ticker in few:
-                plan += planned(made[ticker].trades, there.get(ticker, ()), source, zone)
+        for ticker, some in made.items():
+            plan += planned(some.trades, there.get(ticker, ()), source, zone)
         if plan.done:
             break
         await _carry_out(session, account, plan)
+        there = await trades_there(session, account, back_to)
         result.recorded += len(plan.new)
         result.extended += len(plan.grown)
         result.restated += len(plan.restated)

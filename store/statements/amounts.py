@@ -1,9 +1,9 @@
 """Numbers, days and moments as brokers write them, or the reason a field is refused."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,8 @@ def amount(text: str, column: str, *, decimal: Literal[".", ","] = ".") -> Decim
     Raises:
         Refused: it is no number, or its thousands are not where thousands are.
     """
+    if decimal == "." and PLAIN.fullmatch(text):
+        return Decimal(text)
     bare = text.strip().replace("\u2212", "-").replace("\u00a0", " ").strip("'\"")
     if bare.casefold() in NOTHING:
         return None
@@ -85,7 +87,8 @@ def clock(text: str, column: str, *formats: str) -> datetime:
     return _parsed(text, column, formats)
 
 
-def _parsed(text: str, column: str, formats: Sequence[str]) -> datetime:
+@lru_cache(maxsize=1024)  # Many rows are of one day.
+def _parsed(text: str, column: str, formats: tuple[str, ...]) -> datetime:
     for one in formats:
         try:
             found = datetime.strptime(text.strip(), one)  # noqa: DTZ007

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from store.columns import MONEY_DIGITS, PRICE_DIGITS, rounded
-from store.derived import STANDARD_MULTIPLIER, leg_of
+from store.derived import STANDARD_MULTIPLIER, check_fill, leg_of, named
 from store.errors import Invalid
 from store.pnl import PRECISION
 from store.records import FillEntry, LegEntry, Name, Ticker, TradeEntry
@@ -33,20 +33,22 @@ def identified(statement: Statement) -> tuple[dict[str | None, list[Dealt]], lis
     that overlaps with another has them again.
     """
     found: dict[str | None, dict[str, Dealt]] = {}
+    instruments: dict[Instrument, Instrument] = {}
     rejected: list[Rejection] = []
     places: Counter[object] = Counter()
     same: Counter[tuple[object, ...]] = Counter()
+    nameless = any(one.id is None for one in statement.executions)
     for one in statement.executions:
         try:
-            checked = _checked(one)
+            checked = _checked(one, instruments)
         except (Invalid, ValidationError) as error:
             rejected.append(_rejection(statement, one, error))
             continue
         place = places[one.account, one.at]
         places[one.account, one.at] += 1
-        said = _said(checked)
+        said = _said(checked) if nameless else ()
         same[said] += 1
-        name = _id(checked, f"row-{_digest(said)}-{same[said]}")
+        name = _id(checked) or f"row-{_digest(said)}-{same[said]}"
         book = found.setdefault(one.account, {})
         earlier = book.get(name)
         if earlier is not None and not _goes_on(earlier.execution, checked):
@@ -59,7 +61,7 @@ def identified(statement: Statement) -> tuple[dict[str | None, list[Dealt]], lis
 def rounding(statement: Statement) -> Decimal:
     """What rounding to the digits that are kept added to the cash of all executions."""
     with localcontext(prec=PRECISION):
-        return sum((cash(_rounded(one)) - cash(one) for one in statement.executions), Decimal(0))
+        return sum(map(_added, statement.executions), Decimal(0))
 
 
 def cash(one: Execution) -> Decimal:
@@ -93,24 +95,24 @@ def entry_cash(entry: TradeEntry, of: Container[str | None] | None = None) -> Mo
     return Moved(gross, net)
 
 
-def _rounded(one: Execution) -> Execution:
-    return replace(
-        one,
-        quantity=rounded(one.quantity, PRICE_DIGITS),
-        price=rounded(one.price, PRICE_DIGITS),
-        fee=rounded(one.fee, MONEY_DIGITS),
-    )
+def _added(one: Execution) -> Decimal:
+    """What rounding added to the cash of one; nothing of most."""
+    quantity, price = rounded(one.quantity, PRICE_DIGITS), rounded(one.price, PRICE_DIGITS)
+    fee = rounded(one.fee, MONEY_DIGITS)
+    if (quantity, price, fee) == (one.quantity, one.price, one.fee):
+        return Decimal(0)
+    return cash(replace(one, quantity=quantity, price=price, fee=fee)) - cash(one)
 
 
-def _checked(one: Execution) -> Execution:
-    """The execution as it will be kept.
+def _checked(one: Execution, instruments: dict[Instrument, Instrument]) -> Execution:
+    """The execution as it will be kept. `instruments` are those that were checked before, as
+    they will be kept.
 
     Raises:
         Invalid, ValidationError: it cannot be recorded.
     """
-    instrument: Instrument = replace(
-        one.instrument, ticker=TICKER.validate_python(one.instrument.ticker)
-    )
+    instrument = instruments.get(one.instrument)
+    ticker = instrument.ticker if instrument else TICKER.validate_python(one.instrument.ticker)
     fill = FillEntry(
         side=one.side or "sell",
         quantity=one.quantity,
@@ -119,6 +121,35 @@ def _checked(one: Execution) -> Execution:
         fee=one.fee,
         kind=one.kind,
     )
+    if instrument is None:
+        instrument = instruments[one.instrument] = _kept(one.instrument, ticker, fill)
+    else:
+        check_fill(named(1, instrument.kind), instrument.kind, fill)
+    if one.side is None and one.kind == "trade":
+        raise Invalid("it says neither buy nor sell")
+    order = None if one.order is None else _short(NAME.validate_python(one.order))
+    return Execution(
+        row=one.row,
+        instrument=instrument,
+        side=one.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        at=fill.filled_at,
+        fee=fill.fee,
+        kind=one.kind,
+        effect=one.effect,
+        id=one.id,
+        order=order,
+        account=one.account,
+        cash=one.cash,
+        dated=one.dated,
+        delivery=one.delivery,
+        partial=one.partial,
+    )
+
+
+def _kept(instrument: Instrument, ticker: str, fill: FillEntry) -> Instrument:
+    """`instrument`, of which `fill` is, as it will be kept: 180 and 180.00 are one strike."""
     leg = LegEntry(
         instrument=instrument.kind,
         fills=(fill,),
@@ -129,21 +160,12 @@ def _checked(one: Execution) -> Execution:
         symbol=instrument.symbol,
     )
     leg_of(1, leg)
-    # 180 and 180.00 are one strike.
-    instrument = replace(
-        instrument, strike=leg.strike, multiplier=leg.multiplier, symbol=leg.symbol
-    )
-    if one.side is None and one.kind == "trade":
-        raise Invalid("it says neither buy nor sell")
-    order = None if one.order is None else _short(NAME.validate_python(one.order))
     return replace(
-        one,
-        instrument=instrument,
-        quantity=fill.quantity,
-        price=fill.price,
-        fee=fill.fee,
-        at=fill.filled_at,
-        order=order,
+        instrument,
+        ticker=ticker,
+        strike=leg.strike,
+        multiplier=leg.multiplier,
+        symbol=leg.symbol,
     )
 
 
@@ -169,8 +191,8 @@ def _twice(statement: Statement, one: Execution, earlier: Execution) -> Rejectio
     return Rejection(statement.path.name, one.row, "id", printable(one.id or ""), reason)
 
 
-def _id(one: Execution, made: str) -> str:
-    return made if one.id is None else _short(NAME.validate_python(one.id))
+def _id(one: Execution) -> str | None:
+    return None if one.id is None else _short(NAME.validate_python(one.id))
 
 
 def _short(name: str) -> str:

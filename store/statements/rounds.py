@@ -14,6 +14,7 @@ from store import pnl
 from store.records import FillEntry, Side
 from store.statements.execution import Execution, Instrument
 
+SAID = set(FillEntry.model_fields)  # One set for all: each has all of them.
 OPPOSITE: dict[Side, Side] = {"buy": "sell", "sell": "buy"}
 
 
@@ -82,9 +83,11 @@ def rounds(dealt: Iterable[Dealt]) -> tuple[list[Round], list[Part]]:
 
 
 def _fill(one: Dealt, held: Decimal) -> FillEntry:
+    """What was checked when it was identified, or kept, is not checked again."""
     done = one.execution
     side = done.side or ("sell" if held >= 0 else "buy")
-    return FillEntry(
+    return FillEntry.model_construct(
+        _fields_set=SAID,
         side=side,
         quantity=done.quantity,
         price=done.price,

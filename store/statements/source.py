@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +88,14 @@ class Source:
         except (ValueError, RecursionError):
             return None
 
-    @cached_property
-    def records(self) -> list[tuple[int, list[str]]]:
+    @property
+    def records(self) -> "Records":
         """The rows of a separated file with the line each begins on.
 
         Raises:
-            Invalid: it is no such file.
+            Invalid: gone through, it is no such file.
         """
-        return list(cut(self.path, self.text, self.separator))
+        return Records(self)
 
     @cached_property
     def separator(self) -> str:
@@ -118,14 +119,34 @@ class Source:
         index = self._header(marks)
         if index is None:
             return None
-        return table_of(self.records[index][1], self.records[index + 1 :])
+        records = self.records.after(index)
+        _, header = next(records)
+        return table_of(header, records)
 
     def _header(self, marks: Sequence[str]) -> int | None:
         wanted = {mark.casefold() for mark in marks}
-        for index, (_, fields) in enumerate(self.records[:LONGEST_HEAD]):
+        for index, (_, fields) in enumerate(self.records.first(LONGEST_HEAD)):
             if wanted <= {field.strip().casefold() for field in fields}:
                 return index
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Cut from the text anew each time that they are gone through: together they would take
+    many times its memory."""
+
+    source: Source
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        return cut(self.source.path, self.source.text, self.source.separator)
+
+    def first(self, count: int) -> list[tuple[int, list[str]]]:
+        return list(islice(self, count))
+
+    def after(self, count: int) -> Iterator[tuple[int, list[str]]]:
+        """Those that follow the first `count`."""
+        return islice(self, count, None)
 
 
 def table_of(header: Sequence[str], records: Iterable[tuple[int, Sequence[str]]]) -> Table:

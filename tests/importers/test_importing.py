@@ -13,6 +13,7 @@ from store.errors import Conflict, Invalid
 from store.importers import ImportFile
 from store.importing import ImportResult, import_file
 from store.models import Account, AuditEntry, Fill, Note, Trade
+from store.recording import open_trade
 from tests.importers.files import read_trades as read
 
 HERE = Path(__file__).parent
@@ -72,6 +73,38 @@ async def test_an_option_omega_log_is_recorded_and_reconciled(store: Store) -> N
     assert [one.outcome for one in trades].count("breakeven") == 1
     assert {one.mode for one in trades} == {"paper"}
     assert "iron_condor" in {one.structure for one in trades}
+
+
+async def test_of_many_rows_the_one_that_cannot_be_recorded_is_named(
+    store: Store, tmp_path: Path
+) -> None:
+    """Somebody recorded another trade under the external id of row 3, not by importing it."""
+    rows = [GOOD.replace("1,AAPL", f"{number},AAPL") for number in (1, 2, 3)]
+    file = of_text(tmp_path, HEADER + "".join(rows))
+    async with store.write() as session:
+        await put_account(session, file.account)
+        other = file.trades[1].entry.model_copy(update={"ticker": "MSFT"})
+        await open_trade(session, other)
+
+    with pytest.raises(Conflict, match=r"trades\.csv, row 3: The external_id of this trade"):
+        await imported(store, file)
+
+    assert (await counted(store))["trades"] == 1
+
+
+async def test_a_trade_that_is_known_does_not_keep_new_ones_from_being_recorded(
+    store: Store, tmp_path: Path
+) -> None:
+    """Between two imports a row came before the known one, and one after it."""
+    await imported(store, of_text(tmp_path, HEADER + GOOD))
+    early = GOOD.replace("1,AAPL,2026-01-05", "0,AAPL,2026-01-04").replace(
+        "2026-01-05T18", "2026-01-04T18"
+    )
+    late = GOOD.replace("1,AAPL", "2,AAPL").replace("2026-01-05T15", "2026-01-05T16")
+
+    again = await imported(store, of_text(tmp_path, HEADER + late + GOOD + early))
+
+    assert (again.recorded, again.already_there, again.numbers) == (2, 1, (2, 1, 3))
 
 
 @pytest.mark.parametrize("name", ["generic.csv", "option_omega.csv"])

@@ -15,7 +15,7 @@ from store.brokers.tradier.orders import ORDER
 from store.brokers.tradier.settling import Part, parts_of, shared
 from store.corrections import correct_trade
 from store.database import user_of
-from store.executions import dealt_of
+from store.executions import dealt_in
 from store.models import Account, Execution, Fill, Leg, Trade
 from store.pnl import PRECISION
 from store.restating import entry_of
@@ -84,7 +84,7 @@ async def order_parts(
         )
         .order_by(Execution.execution_id, Execution.quantity)
     )
-    return parts_of(dealt_of(row).execution for row in rows.mappings())
+    return parts_of(one.execution for one in dealt_in(rows))
 
 
 async def open_positions(session: AsyncSession, account: Account) -> list[Position]:

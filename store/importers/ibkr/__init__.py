@@ -6,7 +6,7 @@ Ep expired, O opening, C closing, Ca cancelled. Accounts that begin with DU or D
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -178,13 +178,15 @@ def effect_of(codes: set[str]) -> Effect | None:
     return "open" if opens else "close"
 
 
-def cancel(reading: Reading, cancels: Iterable[Deal]) -> None:
+def cancel(reading: Reading, cancels: Sequence[Deal]) -> None:
     """Take out what IBKR cancelled. A cancellation repeats the deal it undoes (its `id`, where
     the file has ids, else its moment); a correction comes back as a deal of the same id.
 
     What the pair cost is not lost: the correction bears it, for IBKR books there only the
     difference; without one it is a fee of its own.
     """
+    if not cancels:
+        return
     known: dict[tuple[object, ...], deque[int]] = defaultdict(deque)
     heirs: dict[str, deque[int]] = defaultdict(deque)
     for place, deal in enumerate(reading.deals):

@@ -67,7 +67,7 @@ def table_of(source: Source, mapping: ColumnMapping) -> Table:
     if source.json is not None or source.head.startswith("<"):
         raise Invalid(f"{source.path.name} is no table; a mapping reads CSV.")
     wanted = [getattr(mapping.columns, one) for one in mapping.needed()]
-    for _, fields in source.records[:LONGEST_HEAD]:
+    for _, fields in source.records.first(LONGEST_HEAD):
         have = {field.strip().casefold(): field.strip() for field in fields}
         marks = [next((one for one in names if one.casefold() in have), None) for names in wanted]
         table = source.table(*(mark for mark in marks if mark)) if all(marks) else None

@@ -89,7 +89,7 @@ def fits(source: Source) -> bool:
         return any(title in source.text[:4096] for title in ("Trade History Report", TESTER))
     return any(
         starts(fields, POSITIONS) or starts(fields, DEALS)
-        for _, fields in source.records[:LONGEST_HEAD]
+        for _, fields in source.records.first(LONGEST_HEAD)
     )
 
 

@@ -130,7 +130,7 @@ def _section(source: Source, marks: Sequence[str]) -> Table | None:
     for index, (_, fields) in enumerate(source.records):
         have = {field.strip().casefold() for field in fields}
         if wanted <= have and "amount(usd)" not in have:  # Forex Statements has that too.
-            below = source.records[index + 1 :]
+            below = source.records.after(index + 1)
             return table_of(fields, takewhile(lambda record: not _is_title(record[1]), below))
     return None
 
