@@ -29,7 +29,7 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from benchmarks.tools import machine, settings_for
+from benchmarks.machines import machine, settings_for
 from store.database import Store
 from store.importers import Statement, read
 from store.importing import import_file

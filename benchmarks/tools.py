@@ -17,32 +17,25 @@ The design's targets (DESIGN.md 9) for aggregates: store/floor at most 3, end to
 
 import asyncio
 import json
-import os
-import platform
-import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
-from mcp import Client, StdioServerParameters
-from pydantic import SecretStr
+from mcp import Client
 
 from benchmarks.floors import TOOLS, Tool, floors
-from benchmarks.loading import load
+from benchmarks.machines import machine, on_stdio, say, settings_for
 from benchmarks.measures import KINDS, Measured, table
+from benchmarks.scale.filling import fill, sizes
 from store import queries
 from store.database import Store
 from store.errors import StoreError
 from store.queries.answer import Answer
-from store.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 10  # PostgreSQL settles on a plan after five runs.
 
 Call = Callable[[], Awaitable[Any]]
@@ -112,7 +105,7 @@ async def measure(
     settings = settings_for(url, user_id=users // 2 + 1)
     begun = time.perf_counter()
     say(f"Recording {trades} trades of {users} users ...")
-    await load(settings, trades, users)
+    await fill(settings, sizes(users, -(-trades // users)))
     loaded = time.perf_counter() - begun
     say(f"  {loaded:.1f} s")
     facts = {
@@ -134,43 +127,6 @@ async def measure(
             return facts, await time_all(asked, calls)
     finally:
         await store.close()
-
-
-def settings_for(url: str, user_id: int) -> Settings:
-    return Settings(
-        _env_file=None,
-        DATABASE_URL=SecretStr(url),
-        DATABASE_URL_FILE=None,
-        TRADE_HISTORY_USER_ID=user_id,
-    )
-
-
-def on_stdio(folder: Path, url: str, user_id: int, *command: str) -> StdioServerParameters:
-    ours = ("TRADE_HISTORY", "DATABASE_URL")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    chosen = {
-        "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": url,
-        "TRADE_HISTORY_USER_ID": str(user_id),
-    }
-    return StdioServerParameters(
-        command=sys.executable, args=list(command), env=inherited | chosen, cwd=folder
-    )
-
-
-async def machine(settings: Settings) -> dict[str, Any]:
-    facts = {
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": ", ".join(f"{name} {version(name)}" for name in ("mcp", "sqlalchemy")),
-    }
-    if settings.database().dialect == "sqlite":
-        facts["database"] = f"SQLite {sqlite3.sqlite_version}"
-        return facts
-    async with Store(settings).engine.connect() as connection:
-        shown = await connection.exec_driver_sql("SHOW server_version")
-        facts["database"] = f"PostgreSQL {shown.scalar_one()}"
-    return facts
 
 
 def ways(tool: Tool, floor: Call, store: Store, server: Client, sdk: Client) -> dict[str, Call]:
@@ -216,10 +172,6 @@ async def require_agreement(tool: Tool, by_kind: dict[str, Call]) -> None:
     server = answer.structured_content["scope"]["trades"]
     assert floor == store == server > 0, (tool.name, floor, store, server)
     assert not (await by_kind["empty"]()).is_error
-
-
-def say(progress: str) -> None:
-    print(progress, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""The commands, and which database they mean."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import click
+
+from benchmarks.machines import say, settings_for
+from benchmarks.scale.filling import fill, sizes
+from store.errors import StoreError
+
+DATABASE = "scale"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure the store and the server at scale."""
+
+
+def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which database is meant."""
+    for option in (
+        click.option("--database-url", help="A database of any kind, to which you have the keys."),
+        click.option(
+            "--postgres-data",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="A folder with a PostgreSQL of its own, started for as long as the command lasts.",
+        ),
+        click.option(
+            "--sqlite", type=click.Path(dir_okay=False, path_type=Path), help="A SQLite file."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def the_database(
+    database_url: str | None,
+    postgres_data: Path | None,
+    sqlite: Path | None,
+    *,
+    filling: bool = False,
+) -> Iterator[str]:
+    """The address of the one database that was named."""
+    if [database_url, postgres_data, sqlite].count(None) != 2:
+        raise click.UsageError("Name one of --database-url, --postgres-data and --sqlite.")
+    if postgres_data is None:
+        yield database_url or f"sqlite:///{sqlite.resolve() if sqlite else ''}"
+        return
+    try:
+        from benchmarks.scale.kept_server import FILLING, SETTINGS, kept_server
+        from tests.postgres_server import NoPostgres
+    except ImportError as missing:
+        raise click.ClickException(
+            f"--postgres-data needs a checkout with requirements/dev.txt installed ({missing})."
+        ) from None
+    try:
+        with kept_server(postgres_data, FILLING if filling else SETTINGS) as server:
+            with suppress(asyncpg.DuplicateDatabaseError):
+                asyncio.run(server.create_database(DATABASE))
+            yield server.url(DATABASE)
+    except NoPostgres as reason:
+        raise click.ClickException(str(reason)) from None
+
+
+@main.command()
+@on_database
+@click.option("--users", type=click.IntRange(1), default=100, show_default=True)
+@click.option(
+    "--trades", type=click.IntRange(1), default=1_000, show_default=True, help="Of each user."
+)
+@click.option(
+    "--heavy",
+    type=click.IntRange(0),
+    default=0,
+    help="More users with 100 times as many trades; the last of them has 1,000 times as many.",
+)
+@click.option(
+    "--snapshots", type=click.IntRange(0, 200), default=0, help="Marks of each trade's price path."
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
+def generate(
+    database_url: str | None,
+    postgres_data: Path | None,
+    sqlite: Path | None,
+    users: int,
+    trades: int,
+    heavy: int,
+    snapshots: int,
+    json_file: Path | None,
+) -> None:
+    """Fill an empty database with the ledgers of many users, for good."""
+    with the_database(database_url, postgres_data, sqlite, filling=True) as url:
+        try:
+            found = asyncio.run(fill(settings_for(url, 1), sizes(users, trades, heavy), snapshots))
+        except StoreError as error:
+            raise click.ClickException(str(error)) from None
+    for table, rows in found.rows.items():
+        print(f"{table:12} {rows:>14,} rows")
+    per_trade = found.bytes / found.rows["trades"]
+    print(
+        f"{found.seconds:,.0f} s, {found.rows['trades'] / found.seconds:,.0f} trades/s;"
+        f" {found.bytes / 1e6:,.0f} MB, {per_trade:,.0f} bytes a trade with all its parts"
+    )
+    if json_file:
+        json_file.write_text(json.dumps(found.__dict__, indent=2) + "\n")
+
+
+@main.command()
+@on_database
+def serve(database_url: str | None, postgres_data: Path | None, sqlite: Path | None) -> None:
+    """Print the address of the database, and keep its server up until you press Enter."""
+    with the_database(database_url, postgres_data, sqlite) as url:
+        print(f"DATABASE_URL='{url}'", flush=True)
+        say("Press Enter to stop.")
+        click.get_text_stream("stdin").readline()
