@@ -84,14 +84,15 @@ TOOLS = (
 
 @asynccontextmanager
 async def floors(settings: Settings) -> Any:
-    """A function that gives each tool's floor as a call, while the block lasts."""
+    """A function that gives each tool's floor as a call, of the settings' user or another one,
+    while the block lasts."""
     database = settings.database()
     prepare = _on_postgresql if database.dialect == "postgresql" else _on_sqlite
     engine = create_engine(settings)
     try:
         async with open_connection(engine, database) as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            yield lambda tool: prepare(driver, tool, settings.user_id)
+            yield lambda tool, user=settings.user_id: prepare(driver, tool, user)
     finally:
         await engine.dispose()
 

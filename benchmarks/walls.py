@@ -33,8 +33,8 @@ from sqlalchemy import event
 from benchmarks.floors import TOOLS, Tool
 from benchmarks.machines import machine, say, settings_for
 from benchmarks.ratios import Compared, table
+from benchmarks.scale.asking import WARM_UP
 from benchmarks.scale.filling import fill, sizes
-from benchmarks.tools import WARM_UP
 from store import queries
 from store.database import ROLE, Store
 from store.memory import Memory

@@ -99,13 +99,14 @@ def plan(random: Random, day: datetime, snapshots: int) -> Planned:
     exit_ = entry + _move(random, entry, wins=wins)
     contracts = _contracts(random, kind, opened + timedelta(days=days), entry, exit_)
     hundreds = Decimal(random.randint(1, 10))
+    fee = FEE if exit_ != entry else Decimal(0)  # So that some break even.
     return Planned(
         TradeEntry.model_validate(
             {
                 "account": ACCOUNT.name,
                 "ticker": _skewed(random, TICKERS),
                 "strategy": _skewed(random, STRATEGIES) if random.random() < 0.95 else None,
-                "legs": _legs(random, contracts, hundreds, opened),
+                "legs": _legs(random, contracts, hundreds, opened, fee),
                 "stop_loss": (entry / 2).quantize(Decimal("0.01")),
                 "take_profit": entry * 2,
                 "scanner_score": score,
@@ -124,7 +125,7 @@ def plan(random: Random, day: datetime, snapshots: int) -> Planned:
                 _units(one, hundreds),
                 one.exit,
                 closed,
-                hundreds,
+                fee * hundreds,
             )
             for number, one in enumerate(contracts, start=1)
         },
@@ -179,7 +180,7 @@ def _contracts(
 
 
 def _legs(
-    random: Random, contracts: list[Contract], hundreds: Decimal, opened: datetime
+    random: Random, contracts: list[Contract], hundreds: Decimal, opened: datetime, fee: Decimal
 ) -> tuple[LegEntry, ...]:
     """With their entries; a trade of one leg is at times entered in two fills."""
     halves = len(contracts) == 1 and hundreds > 1 and random.random() < 0.18
@@ -189,7 +190,8 @@ def _legs(
             {
                 **one.leg,
                 "fills": tuple(
-                    _fill(one.side, _units(one, part), one.entry, opened, part) for part in parts
+                    _fill(one.side, _units(one, part), one.entry, opened, fee * part)
+                    for part in parts
                 ),
             }
         )
@@ -198,9 +200,9 @@ def _legs(
 
 
 def _fill(
-    side: Literal["buy", "sell"], quantity: Decimal, price: Decimal, at: datetime, hundreds: Decimal
+    side: Literal["buy", "sell"], quantity: Decimal, price: Decimal, at: datetime, fee: Decimal
 ) -> FillEntry:
-    return FillEntry(side=side, quantity=quantity, price=price, fee=FEE * hundreds, filled_at=at)
+    return FillEntry(side=side, quantity=quantity, price=price, fee=fee, filled_at=at)
 
 
 def _units(contract: Contract, hundreds: Decimal) -> Decimal:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,15 @@ import asyncpg
 import click
 
 from benchmarks.machines import say, settings_for
+from benchmarks.scale.distance import far_away
 from benchmarks.scale.filling import fill, sizes
+from benchmarks.scale.kept_server import FILLING, SETTINGS, kept_server
+from benchmarks.scale.plans import save_plans
+from benchmarks.scale.running import run as run_over
+from benchmarks.scale.running import told
 from store.errors import StoreError
+from tests.pgbouncer import behind_pgbouncer
+from tests.postgres_server import NoPostgres, Server
 
 DATABASE = "scale"
 
@@ -39,6 +47,14 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+@dataclass(frozen=True)
+class Ledger:
+    """A database, and the server that is kept for it."""
+
+    url: str
+    server: Server | None = None
+
+
 @contextmanager
 def the_database(
     database_url: str | None,
@@ -46,25 +62,18 @@ def the_database(
     sqlite: Path | None,
     *,
     filling: bool = False,
-) -> Iterator[str]:
-    """The address of the one database that was named."""
+) -> Iterator[Ledger]:
+    """The one database that was named."""
     if [database_url, postgres_data, sqlite].count(None) != 2:
         raise click.UsageError("Name one of --database-url, --postgres-data and --sqlite.")
     if postgres_data is None:
-        yield database_url or f"sqlite:///{sqlite.resolve() if sqlite else ''}"
+        yield Ledger(database_url or f"sqlite:///{sqlite.resolve() if sqlite else ''}")
         return
-    try:
-        from benchmarks.scale.kept_server import FILLING, SETTINGS, kept_server
-        from tests.postgres_server import NoPostgres
-    except ImportError as missing:
-        raise click.ClickException(
-            f"--postgres-data needs a checkout with requirements/dev.txt installed ({missing})."
-        ) from None
     try:
         with kept_server(postgres_data, FILLING if filling else SETTINGS) as server:
             with suppress(asyncpg.DuplicateDatabaseError):
                 asyncio.run(server.create_database(DATABASE))
-            yield server.url(DATABASE)
+            yield Ledger(server.url(DATABASE), server)
     except NoPostgres as reason:
         raise click.ClickException(str(reason)) from None
 
@@ -96,9 +105,11 @@ def generate(
     json_file: Path | None,
 ) -> None:
     """Fill an empty database with the ledgers of many users, for good."""
-    with the_database(database_url, postgres_data, sqlite, filling=True) as url:
+    with the_database(database_url, postgres_data, sqlite, filling=True) as ledger:
         try:
-            found = asyncio.run(fill(settings_for(url, 1), sizes(users, trades, heavy), snapshots))
+            found = asyncio.run(
+                fill(settings_for(ledger.url, 1), sizes(users, trades, heavy), snapshots)
+            )
         except StoreError as error:
             raise click.ClickException(str(error)) from None
     for table, rows in found.rows.items():
@@ -116,7 +127,73 @@ def generate(
 @on_database
 def serve(database_url: str | None, postgres_data: Path | None, sqlite: Path | None) -> None:
     """Print the address of the database, and keep its server up until you press Enter."""
-    with the_database(database_url, postgres_data, sqlite) as url:
-        print(f"DATABASE_URL='{url}'", flush=True)
+    with the_database(database_url, postgres_data, sqlite) as ledger:
+        print(f"DATABASE_URL='{ledger.url}'", flush=True)
         say("Press Enter to stop.")
         click.get_text_stream("stdin").readline()
+
+
+@main.command()
+@on_database
+@click.option("--calls", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--seconds", type=click.FloatRange(0.1), default=3.0, help="Of each load.")
+@click.option(
+    "--plans",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for every statement and its plan.",
+)
+@click.option(
+    "--round-trip",
+    type=click.FloatRange(0),
+    help="Also measure with a network of so many milliseconds before PostgreSQL.",
+)
+@click.option("--pooler", help="The program of a PgBouncer to measure that through, too.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
+def run(
+    database_url: str | None,
+    postgres_data: Path | None,
+    sqlite: Path | None,
+    calls: int,
+    seconds: float,
+    plans: Path | None,
+    round_trip: float | None,
+    pooler: str | None,
+    json_file: Path | None,
+) -> None:
+    """Measure a ledger that `generate` filled."""
+    with the_database(database_url, postgres_data, sqlite) as ledger:
+        try:
+            found = asyncio.run(run_over(ledger.url, calls, seconds))
+            user = found["warm"][0]["user"]
+            if round_trip is not None:
+                found["far"] = far(ledger, user, round_trip, calls, pooler)
+            if plans:
+                plans.mkdir(parents=True, exist_ok=True)
+                for one in found["warm"]:
+                    asyncio.run(save_plans(settings_for(ledger.url, one["user"]), plans))
+        except StoreError as error:
+            raise click.ClickException(str(error)) from None
+    print("\n".join(told(found)))
+    if json_file:
+        json_file.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def far(
+    ledger: Ledger, user: int, milliseconds: float, calls: int, pooler: str | None
+) -> dict[str, Any]:
+    """Round trips and times of each tool, directly and through a pooler."""
+    calls = max(3, calls // 10)
+    if not ledger.url.startswith("postgres"):
+        raise click.UsageError("--round-trip is for PostgreSQL: SQLite is a file.")
+    found = {
+        "direct": asyncio.run(far_away(ledger.url, user, milliseconds, calls)),
+        "nothing stays prepared": asyncio.run(
+            far_away(f"{ledger.url}?pgbouncer=true", user, milliseconds, calls)
+        ),
+    }
+    if pooler and ledger.server:
+        with behind_pgbouncer(ledger.server, pooler) as pooled:
+            found["PgBouncer"] = asyncio.run(
+                far_away(pooled.url(DATABASE), user, milliseconds, calls)
+            )
+    return {"milliseconds": milliseconds, "ways": found}
