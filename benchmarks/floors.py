@@ -100,7 +100,7 @@ async def floors(settings: Settings) -> Any:
 async def _on_postgresql(driver: Any, tool: Tool, user: int) -> Call:
     begin = (
         f"BEGIN READ ONLY; SET LOCAL ROLE {ROLE}; SET LOCAL app.user_id = '{user}';"
-        " SET LOCAL statement_timeout = 5000"
+        " SET LOCAL statement_timeout = 60000"
     )
     # Under the role that will run it, or the first run would plan it again.
     await driver.execute(begin)
@@ -109,9 +109,10 @@ async def _on_postgresql(driver: Any, tool: Tool, user: int) -> Call:
 
     async def floor() -> Any:
         await driver.execute(begin)
-        rows = await prepared.fetch(user, *tool.parameters)
-        await driver.execute("COMMIT")
-        return rows
+        try:
+            return await prepared.fetch(user, *tool.parameters)
+        finally:
+            await driver.execute("COMMIT")
 
     return floor
 

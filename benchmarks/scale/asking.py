@@ -38,6 +38,9 @@ class RefusedError(Exception):
     """A question was not answered: the sentence says why."""
 
 
+FAULTS = (RefusedError, StoreError, asyncpg.PostgresError)
+
+
 @dataclass(frozen=True)
 class Doors:
     """Everything of one user that can be asked; `served` is the server that listens."""
@@ -107,7 +110,7 @@ async def warm(doors: Doors, calls: int, warm_up: int = WARM_UP) -> list[Measure
             for _ in range(warm_up):
                 for call in by_kind.values():
                     await call()
-        except (RefusedError, StoreError, asyncpg.PostgresError) as error:
+        except FAULTS as error:
             one.refused = str(error)
         else:
             one.calls = {kind: [] for kind in by_kind}
@@ -115,8 +118,13 @@ async def warm(doors: Doors, calls: int, warm_up: int = WARM_UP) -> list[Measure
         if turn % max(1, calls // 5) == 0:
             say(f"Asking: {turn} of {calls}")
         for one, _tool, by_kind in asked:
-            for kind in one.calls:
-                one.calls[kind].append(await timed(by_kind[kind]))
+            if one.refused:
+                continue
+            try:
+                for kind, times in one.calls.items():
+                    times.append(await timed(by_kind[kind]))
+            except FAULTS as error:
+                one.refused = str(error)
     return [one for one, _tool, _by_kind in asked]
 
 
