@@ -12,6 +12,7 @@ import asyncpg
 import click
 
 from benchmarks.machines import say, settings_for
+from benchmarks.scale.curve import Place, measure, write
 from benchmarks.scale.distance import far_away
 from benchmarks.scale.filling import fill, sizes
 from benchmarks.scale.kept_server import FILLING, SETTINGS, kept_server
@@ -197,3 +198,58 @@ def far(
                 far_away(pooled.url(DATABASE), user, milliseconds, calls)
             )
     return {"milliseconds": milliseconds, "ways": found}
+
+
+@main.command()
+@click.option(
+    "--postgres-data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder with a PostgreSQL of its own; its databases are used again.",
+)
+@click.option(
+    "--sqlite-folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder of SQLite files, which are used again.",
+)
+@click.option(
+    "--largest", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="Trades."
+)
+@click.option("--calls", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+def curve(
+    postgres_data: Path | None, sqlite_folder: Path | None, largest: int, calls: int, out: Path
+) -> None:
+    """Measure how answers grow, into curve.json, curve.csv, curve.md and curve.svg."""
+    if (postgres_data is None) == (sqlite_folder is None):
+        raise click.UsageError("Name one of --postgres-data and --sqlite-folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with places(postgres_data, sqlite_folder) as place:
+            found = asyncio.run(measure(place, largest, calls))
+    except (NoPostgres, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    (out / "curve.json").write_text(json.dumps(found, indent=2) + "\n")
+    write(found, out)
+    print((out / "curve.md").read_text())
+
+
+@contextmanager
+def places(postgres_data: Path | None, sqlite_folder: Path | None) -> Iterator[Place]:
+    """Where databases of a name are: in the folder's PostgreSQL, or files of it."""
+    if sqlite_folder is not None:
+        folder = sqlite_folder.resolve()
+
+        async def file(name: str) -> str:
+            return f"sqlite:///{folder / name}.db"
+
+        yield file
+        return
+    assert postgres_data
+    with kept_server(postgres_data, FILLING) as server:
+
+        async def database(name: str) -> str:
+            with suppress(asyncpg.DuplicateDatabaseError):
+                await server.create_database(name)
+            return server.url(name)
+
+        yield database
