@@ -16,6 +16,7 @@ from benchmarks.scale.curve import Place, measure, write
 from benchmarks.scale.distance import far_away
 from benchmarks.scale.filling import fill, sizes
 from benchmarks.scale.kept_server import FILLING, SETTINGS, kept_server
+from benchmarks.scale.peers import compare, install
 from benchmarks.scale.plans import save_plans
 from benchmarks.scale.running import run as run_over
 from benchmarks.scale.running import told
@@ -149,6 +150,11 @@ def serve(database_url: str | None, postgres_data: Path | None, sqlite: Path | N
     help="Also measure with a network of so many milliseconds before PostgreSQL.",
 )
 @click.option("--pooler", help="The program of a PgBouncer to measure that through, too.")
+@click.option(
+    "--peers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also ask other servers on the same rows; they are installed into this folder once.",
+)
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
 def run(
     database_url: str | None,
@@ -159,6 +165,7 @@ def run(
     plans: Path | None,
     round_trip: float | None,
     pooler: str | None,
+    peers: Path | None,
     json_file: Path | None,
 ) -> None:
     """Measure a ledger that `generate` filled."""
@@ -168,6 +175,9 @@ def run(
             user = found["warm"][0]["user"]
             if round_trip is not None:
                 found["far"] = far(ledger, user, round_trip, calls, pooler)
+            if peers:
+                install(peers)
+                found["peers"] = asyncio.run(compare(peers, ledger.url, user, calls))
             if plans:
                 plans.mkdir(parents=True, exist_ok=True)
                 for one in found["warm"]:

@@ -127,3 +127,17 @@ def told(found: Found) -> Iterator[str]:
             for one in tools
         ]
         yield columns(rows)
+    if "peers" in found:
+        yield ""
+        rows = [("the same question over stdio", "by", "p50/p99 in ms", "characters", "lacks")]
+        rows += [
+            (
+                one["tool"],
+                one["by"],
+                f"{one['p50']:.1f}/{one['p99']:.1f}",
+                f"{one['characters']:,}",
+                one["lacks"],
+            )
+            for one in found["peers"]
+        ]
+        yield columns(rows)
