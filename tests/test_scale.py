@@ -61,7 +61,8 @@ async def test_every_user_has_their_trades_and_each_earned_what_its_fills_say(
                 (leg.trade_number, leg.leg_number): leg
                 for leg in await session.scalars(select(Leg).where(Leg.user_id == user))
             }
-            cash, fees = defaultdict(Decimal), defaultdict(Decimal)
+            cash: dict[int, Decimal] = defaultdict(Decimal)
+            fees: dict[int, Decimal] = defaultdict(Decimal)
             for fill in await session.scalars(select(Fill).where(Fill.user_id == user)):
                 sign = 1 if fill.side == "sell" else -1
                 leg = legs[fill.trade_number, fill.leg_number]

@@ -82,7 +82,7 @@ async def record_book(store: Store, days: int, each: int, snapshots: int) -> Non
         for one in plans:
             number = (await open_trade(session, one.entry)).number
             await add_snapshots(session, number, one.marks)
-            exits = {leg: (fill,) for leg, fill in one.exits.items()}
+            exits: dict[int, tuple[FillEntry, ...]] = {n: (fill,) for n, fill in one.exits.items()}
             await close_trade(
                 session, number, ByFills(fills=exits), exit_reason=one.entry.exit_reason
             )

@@ -19,7 +19,7 @@ from benchmarks.scale.kept_server import FILLING, SETTINGS, kept_server
 from benchmarks.scale.peers import compare, install
 from benchmarks.scale.plans import save_plans
 from benchmarks.scale.running import run as run_over
-from benchmarks.scale.running import told
+from benchmarks.scale.telling import told
 from store.errors import StoreError
 from tests.pgbouncer import behind_pgbouncer
 from tests.postgres_server import NoPostgres, Server
@@ -34,19 +34,16 @@ def main() -> None:
 
 def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which database is meant."""
-    for option in (
-        click.option("--database-url", help="A database of any kind, to which you have the keys."),
-        click.option(
-            "--postgres-data",
-            type=click.Path(file_okay=False, path_type=Path),
-            help="A folder with a PostgreSQL of its own, started for as long as the command lasts.",
-        ),
-        click.option(
-            "--sqlite", type=click.Path(dir_okay=False, path_type=Path), help="A SQLite file."
-        ),
-    ):
-        command = option(command)
-    return command
+    url = click.option("--database-url", help="A database of any kind, whose owner you are.")
+    data = click.option(
+        "--postgres-data",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="A folder with a PostgreSQL of its own, started for as long as the command lasts.",
+    )
+    file = click.option(
+        "--sqlite", type=click.Path(dir_okay=False, path_type=Path), help="A SQLite file."
+    )
+    return url(data(file(command)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 many at once."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from benchmarks.machines import machine, say, settings_for
-from benchmarks.measures import columns, table
+from benchmarks.measures import table
 from benchmarks.scale.asking import cold, doors, warm
 from benchmarks.scale.loads import loads, memory
 from store.database import Store
@@ -75,69 +74,3 @@ def _spread(users: list[int], asked: int) -> list[int]:
     """Some of the users, from the first to the last, without the one that is asked warm."""
     others = [user for user in users if user != asked]
     return others[:: max(1, len(others) // COLD)][:COLD]
-
-
-def told(found: Found) -> Iterator[str]:
-    """What was found, as it is printed."""
-    yield from (f"{name}: {value}" for name, value in found["facts"].items())
-    if found["cold"]:
-        yield ""
-        rows = [("first question of a user, p50/p99 in ms", "floor", "store", "store/floor")]
-        for one in found["cold"]:
-            times = [
-                f"{one[kind]['p50']:.2f}/{one[kind]['p99']:.2f}" for kind in ("floor", "store")
-            ]
-            rows.append((one["tool"], *times, f"{one['store_by_floor']:.2f}"))
-        yield columns(rows)
-    for one in found["warm"]:
-        yield f"\nUser {one['user']} with {one['trades']:,} trades\n{one['table']}"
-        yield from (
-            f"{tool['tool']}: refused: {tool['refused']}"
-            for tool in one["tools"]
-            if "refused" in tool
-        )
-        kept = one["memory"]
-        yield f"Server over HTTP: {kept['now_mb']:.0f} MB, {kept['most_mb']:.0f} MB at most"
-        if one["loads"]:
-            rows = [("over HTTP", "clients", "answers/s", "p50/p99 in ms", "CPU of the server, ms")]
-            rows += [
-                (
-                    load["tool"],
-                    str(load["clients"]),
-                    f"{load['per_second']:.0f}",
-                    f"{load['p50']:.2f}/{load['p99']:.2f}",
-                    f"{load['server_cpu_ms']:.2f}",
-                )
-                for load in one["loads"]
-            ]
-            yield columns(rows)
-    if "far" in found:
-        yield ""
-        rows = [
-            (
-                f"{found['far']['milliseconds']:g} ms away",
-                "way",
-                "round trips",
-                "store, p50/p99 in ms",
-            )
-        ]
-        rows += [
-            (one["tool"], way, f"{one['round_trips']:.2f}", f"{one['p50']:.1f}/{one['p99']:.1f}")
-            for way, tools in found["far"]["ways"].items()
-            for one in tools
-        ]
-        yield columns(rows)
-    if "peers" in found:
-        yield ""
-        rows = [("the same question over stdio", "by", "p50/p99 in ms", "characters", "lacks")]
-        rows += [
-            (
-                one["tool"],
-                one["by"],
-                f"{one['p50']:.1f}/{one['p99']:.1f}",
-                f"{one['characters']:,}",
-                one["lacks"],
-            )
-            for one in found["peers"]
-        ]
-        yield columns(rows)
