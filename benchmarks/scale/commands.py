@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import click
@@ -25,6 +25,7 @@ from tests.pgbouncer import behind_pgbouncer
 from tests.postgres_server import NoPostgres, Server
 
 DATABASE = "scale"
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,7 +33,7 @@ def main() -> None:
     """Measure the store and the server at scale."""
 
 
-def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
+def on_database(command: Command) -> Command:
     """The options that say which database is meant."""
     url = click.option("--database-url", help="A database of any kind, whose owner you are.")
     data = click.option(

@@ -31,7 +31,7 @@ from store.models import Base
 from store.schema import upgrade
 from store.settings import Settings
 
-DAYS, EACH = 500, 16  # The book: trading days, and trades of a day.
+DAYS, EACH = 500, 16  # Of the book: trading days, and trades of a day.
 WITH_SNAPSHOTS = 60  # Days, where each trade has a price path, too.
 ROUNDS = 1_000  # Of recording: in each, every user records a part of their trades.
 BLOCK = 50_000  # Trades that SQLite is given at once, user by user.
@@ -67,15 +67,16 @@ def sizes(users: int, trades: int, heavy: int = 0) -> Sizes:
     return Sizes((*[trades] * users, *many))
 
 
-async def fill(settings: Settings, sizes: Sizes, snapshots: int = 0) -> Filled:
-    """Migrate the database and fill it with the ledgers of users 1, 2, 3 ...
+async def fill(settings: Settings, sizes: Sizes, snapshots: int = 0, days: int = DAYS) -> Filled:
+    """Migrate the database and fill it with the ledgers of users 1, 2, 3 ..., whose trades are
+    copies of a book of so many `days`.
 
     Raises:
         Conflict: somebody's trades are in it; those of a benchmark could never be removed.
     """
     begun = time.perf_counter()
     await upgrade(settings)
-    days = min(WITH_SNAPSHOTS if snapshots else DAYS, max(sizes.trades))
+    days = min(WITH_SNAPSHOTS if snapshots else days, max(sizes.trades))
     each = min(EACH, max(1, sum(sizes.trades) // days))
     async with unhurried(settings) as connection:
         await _require_empty(settings, connection)
