@@ -31,8 +31,9 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from benchmarks.loading import load
-from benchmarks.tools import a_database, machine, say, settings_for
+from benchmarks.machines import machine, say, settings_for
+from benchmarks.scale.filling import fill, sizes
+from benchmarks.tools import a_database
 from store.database import Store
 from store.tokens import create_token
 from store.users import set_limits
@@ -81,7 +82,7 @@ async def measure(
 ) -> dict[str, Any]:
     settings = settings_for(url, 1)
     say(f"Recording {trades} trades of each of {clients} users ...")
-    await load(settings, trades * clients, clients)
+    await fill(settings, sizes(clients, trades))
     store = Store(settings)
     texts = [await token_of(store, user) for user in range(1, clients + 1)]
     await store.close()

@@ -1,4 +1,9 @@
-"""What the protocol costs by itself: a server of the plain SDK whose one tool does nothing."""
+"""What the protocol costs by itself: a server of the plain SDK whose one tool does nothing.
+
+python -m benchmarks.empty_server [--transport streamable-http --port PORT]
+"""
+
+import sys
 
 from mcp.server import MCPServer
 
@@ -12,4 +17,7 @@ async def empty() -> str:
 
 
 if __name__ == "__main__":
-    server.run("stdio")
+    if "--port" in sys.argv:
+        server.run("streamable-http", port=int(sys.argv[-1]))
+    else:
+        server.run("stdio")

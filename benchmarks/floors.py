@@ -84,14 +84,15 @@ TOOLS = (
 
 @asynccontextmanager
 async def floors(settings: Settings) -> Any:
-    """A function that gives each tool's floor as a call, while the block lasts."""
+    """A function that gives each tool's floor as a call, of the settings' user or another one,
+    while the block lasts."""
     database = settings.database()
     prepare = _on_postgresql if database.dialect == "postgresql" else _on_sqlite
     engine = create_engine(settings)
     try:
         async with open_connection(engine, database) as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            yield lambda tool: prepare(driver, tool, settings.user_id)
+            yield lambda tool, user=settings.user_id: prepare(driver, tool, user)
     finally:
         await engine.dispose()
 
@@ -99,7 +100,7 @@ async def floors(settings: Settings) -> Any:
 async def _on_postgresql(driver: Any, tool: Tool, user: int) -> Call:
     begin = (
         f"BEGIN READ ONLY; SET LOCAL ROLE {ROLE}; SET LOCAL app.user_id = '{user}';"
-        " SET LOCAL statement_timeout = 5000"
+        " SET LOCAL statement_timeout = 60000"
     )
     # Under the role that will run it, or the first run would plan it again.
     await driver.execute(begin)
@@ -108,9 +109,10 @@ async def _on_postgresql(driver: Any, tool: Tool, user: int) -> Call:
 
     async def floor() -> Any:
         await driver.execute(begin)
-        rows = await prepared.fetch(user, *tool.parameters)
-        await driver.execute("COMMIT")
-        return rows
+        try:
+            return await prepared.fetch(user, *tool.parameters)
+        finally:
+            await driver.execute("COMMIT")
 
     return floor
 

@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,9 +31,10 @@ import click
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from benchmarks import ledger
-from benchmarks.loading import exempt_owner, load, settle
-from benchmarks.tools import a_database, machine, say, settings_for
+from benchmarks.machines import machine, say, settings_for
+from benchmarks.scale.aside import Postgresql, Sqlite, unhurried
+from benchmarks.scale.filling import fill, sizes
+from benchmarks.tools import a_database
 from store.accounts import AccountEntry, put_account
 from store.batches import record_trades
 from store.corrections import correct_trade, void_trade
@@ -41,7 +42,7 @@ from store.database import Store
 from store.errors import StoreError
 from store.folding import fold_all, rebuild_fold, report, wrong_fold
 from store.folding.adding import scanned, tallied
-from store.models import Strategy, Trade, Unfolded
+from store.models import Base, Strategy, Trade, Unfolded
 from store.recording import close_trade, open_trade
 from store.records import ByPrices, TradeEntry
 from store.schema import add_user, connected, prepare, upgrade
@@ -91,6 +92,7 @@ def main(
 # --- Exact?
 
 KINDS = ("record", "record", "record", "open", "close", "correct", "void")
+TICKERS = ("SPX", "SPY", "QQQ", "AAPL", "TSLA")
 ACCOUNTS = [(mode, currency) for mode in ("live", "paper") for currency in ("USD", "EUR")]
 USERS = range(1, 6)
 
@@ -181,7 +183,7 @@ def _entry(chance: random.Random, *, ended: bool) -> TradeEntry:
     return TradeEntry.model_validate(
         {
             "account": f"{mode} {currency}",
-            "ticker": chance.choice(ledger.TICKERS),
+            "ticker": chance.choice(TICKERS),
             "strategy": chance.choice(["Leap Call", "LEAP call", "swing", None]),
             "scanner_score": chance.choice(["79.99", "80", "100", None]),
             "ai_score": chance.choice(["0", "12.5", None]),
@@ -195,7 +197,7 @@ def _entry(chance: random.Random, *, ended: bool) -> TradeEntry:
 
 async def measured(settings: Settings, trades: int, users: int) -> dict[str, Any]:
     say(f"Recording {trades} trades of {users} users ...")
-    await load(settings, trades, users)
+    await fill(settings, sizes(users, -(-trades // users)))
     store = Store(settings)
     try:
         await prepare(store)
@@ -204,7 +206,7 @@ async def measured(settings: Settings, trades: int, users: int) -> dict[str, Any
         began = time.perf_counter()
         count = await fold_all(store)
         facts["folded a second"] = round(count / (time.perf_counter() - began))
-        await settle(settings)  # A million rows were removed.
+        await _settle(settings)  # A million rows were removed.
         async with store.operate() as session:
             rows = await session.scalar(text("SELECT count(*) FROM fold"))
         facts["rows of the fold"] = rows
@@ -217,6 +219,12 @@ async def measured(settings: Settings, trades: int, users: int) -> dict[str, Any
         return facts | await machine(settings)
     finally:
         await store.close()
+
+
+async def _settle(settings: Settings) -> None:
+    async with unhurried(settings) as connection:
+        kind = Postgresql if connection.dialect.name == "postgresql" else Sqlite
+        await kind(connection, ()).settle()
 
 
 async def _median(times: int, work: Callable[[], Awaitable[Any]]) -> float:
@@ -282,13 +290,19 @@ async def _copied(connection: AsyncConnection, count: int) -> float:
     postgresql = connection.dialect.name == "postgresql"
     models = (Trade, Strategy, Unfolded)
     if postgresql:
-        await exempt_owner(driver, models, exempt=True)
+        await _exempt_owner(driver, models, exempt=True)
     began = time.perf_counter()
     await connection.exec_driver_sql(COPY.format(beyond=10**9, count=count))
     took = time.perf_counter() - began
     if postgresql:
-        await exempt_owner(driver, models, exempt=False)
+        await _exempt_owner(driver, models, exempt=False)
     return took
+
+
+async def _exempt_owner(driver: Any, models: Iterable[type[Base]], *, exempt: bool) -> None:
+    for model in models:
+        force = "NO FORCE" if exempt else "FORCE"
+        await driver.execute(f"ALTER TABLE {model.__tablename__} {force} ROW LEVEL SECURITY")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import click
 from rich.progress import Progress
 
 from benchmarks.driver import Took, beside, floors_postgresql, floors_sqlite
-from benchmarks.tools import machine, settings_for
+from benchmarks.machines import machine, settings_for
 from store.database import Store
 from store.importers import Statement, read
 from store.importing import import_file

@@ -1,45 +1,69 @@
 """Timed calls, what they come to, and the table of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-KINDS = ("floor", "store", "end_to_end", "empty")
+NAMES = {
+    "floor": "floor",
+    "store": "store",
+    "stdio": "stdio",
+    "empty_stdio": "empty, stdio",
+    "http": "HTTP",
+    "empty_http": "empty, HTTP",
+}
+TRANSPORTS = ("stdio", "http")
 
 
-@dataclass(frozen=True)
+def quantile(times: Sequence[float], fraction: float) -> float:
+    """The nearest-rank quantile."""
+    ranked = sorted(times)
+    return ranked[max(0, ceil(fraction * len(ranked)) - 1)]
+
+
+def summed_up(times: Sequence[float]) -> dict[str, float]:
+    return {"p50": quantile(times, 0.5), "p99": quantile(times, 0.99)}
+
+
+@dataclass
 class Measured:
-    """The milliseconds of every call of one tool, by kind."""
+    """The milliseconds of every call of one tool, by kind; or why there are none."""
 
     tool: str
-    calls: dict[str, list[float]]
-
-    def at(self, kind: str, fraction: float) -> float:
-        """The nearest-rank quantile."""
-        ranked = sorted(self.calls[kind])
-        return ranked[max(0, ceil(fraction * len(ranked)) - 1)]
+    calls: dict[str, list[float]] = field(default_factory=dict)
+    refused: str | None = None
 
     def numbers(self) -> dict[str, Any]:
         """Milliseconds, and the ratios of medians that the design sets targets for."""
         found: dict[str, Any] = {"tool": self.tool}
-        for kind in KINDS:
-            found[kind] = {"p50": self.at(kind, 0.5), "p99": self.at(kind, 0.99)}
-        floor, store, whole, empty = (found[kind]["p50"] for kind in KINDS)
-        found["store_by_floor"] = store / floor
-        found["end_to_end_by_empty_and_store"] = whole / (empty + store)
+        if self.refused:
+            return found | {"refused": self.refused}
+        found |= {kind: summed_up(times) for kind, times in self.calls.items()}
+        store = found["store"]["p50"]
+        found["store_by_floor"] = store / found["floor"]["p50"]
+        for way in TRANSPORTS:
+            if way in found:
+                expected = found[f"empty_{way}"]["p50"] + store
+                found[f"{way}_by_empty_and_store"] = found[way]["p50"] / expected
         return found
 
 
-HEADINGS = (
-    "p50/p99 in ms", "floor", "store", "end to end", "empty call", "store/floor",
-    "e2e/(empty+store)",
-)  # fmt: skip
-
-
 def table(measured: Sequence[Measured]) -> str:
-    rows = [HEADINGS, *(_row(one.numbers()) for one in measured)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADINGS))]
+    kinds = [kind for kind in NAMES if any(kind in one.calls for one in measured)]
+    ways = [way for way in TRANSPORTS if way in kinds]
+    headings = (
+        "p50/p99 in ms",
+        *(NAMES[kind] for kind in kinds),
+        "store/floor",
+        *(f"{NAMES[way]}/(empty+store)" for way in ways),
+    )
+    return columns([headings, *(_row(one.numbers(), kinds, ways) for one in measured)])
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows below each other, the first column to the left."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if place == 0 else cell.rjust(width)
@@ -49,7 +73,9 @@ def table(measured: Sequence[Measured]) -> str:
     )
 
 
-def _row(numbers: dict[str, Any]) -> tuple[str, ...]:
-    times = (f"{numbers[kind]['p50']:.2f}/{numbers[kind]['p99']:.2f}" for kind in KINDS)
-    ratios = (numbers["store_by_floor"], numbers["end_to_end_by_empty_and_store"])
+def _row(numbers: dict[str, Any], kinds: Sequence[str], ways: Sequence[str]) -> tuple[str, ...]:
+    if "refused" in numbers:
+        return (numbers["tool"], *["-"] * len(kinds), *["-"] * (1 + len(ways)))
+    times = (f"{numbers[kind]['p50']:.2f}/{numbers[kind]['p99']:.2f}" for kind in kinds)
+    ratios = (numbers["store_by_floor"], *(numbers[f"{way}_by_empty_and_store"] for way in ways))
     return (numbers["tool"], *times, *(f"{ratio:.2f}" for ratio in ratios))

@@ -22,8 +22,8 @@ import click
 from sqlalchemy import select
 
 from benchmarks.clients import at
-from benchmarks.loading import load
-from benchmarks.tools import ROOT, machine, say, settings_for
+from benchmarks.machines import ROOT, machine, say, settings_for
+from benchmarks.scale.filling import fill, sizes
 from store.batches import record_trades
 from store.database import Store
 from store.models import Account
@@ -59,7 +59,7 @@ def main(
 async def measure(url: str, trades: int, seconds: int, readers: int) -> dict[str, Any]:
     settings = settings_for(url, 1)
     say(f"Recording {trades} trades ...")
-    await load(settings, trades * 2, 2)
+    await fill(settings, sizes(2, trades))
     store = Store(settings.model_copy(update={"pool_size": readers}))
     times: dict[str, list[float]] = {"alone": [], "beside a writer": []}
     written = 0

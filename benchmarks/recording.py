@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from benchmarks.driver import Took, beside, floors_postgresql, floors_sqlite
-from benchmarks.tools import machine, settings_for
+from benchmarks.machines import machine, settings_for
 from store.accounts import AccountEntry, put_account
 from store.batches import MOST, record_trades
 from store.database import Store

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from benchmarks.tools import ROOT
+from benchmarks.machines import ROOT
 
 PROGRAMS = {"server": "mcp_server", "empty": "benchmarks.empty_server"}
 ASKED = {

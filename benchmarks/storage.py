@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 import click
 
 from benchmarks.imports import migrated
-from benchmarks.tools import machine, settings_for
+from benchmarks.machines import machine, settings_for
 from store.accounts import AccountEntry, put_account
 from store.batches import MOST, record_trades
 from store.database import Store

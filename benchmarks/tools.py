@@ -3,13 +3,8 @@
     python -m benchmarks.tools [--trades 100000] [--users 100] [--calls 200]
                                [--postgres | --database-url URL] [--json FILE]
 
-Each tool is asked of one user among many in four ways, which take turns call by call, so
-that noise of the machine meets all alike:
-
-- floor: one prepared statement over the same rows through the same driver (floors.py);
-- store: the question put to the store in this process, answer model included;
-- end to end: the real server, a process on stdio, asked by the SDK's client;
-- empty call: a plain SDK server's tool that does nothing, asked the same way.
+Each tool is asked of one user among many in the ways that scale/asking.py describes, over
+stdio. `benchmarks.scale` has the larger sizes, HTTP, plans and the network.
 
 The design's targets (DESIGN.md 9) for aggregates: store/floor at most 3, end to end at most
 1.5 x (empty call + store), p99 under 100 ms. The entry conditions have their own.
@@ -17,35 +12,20 @@ The design's targets (DESIGN.md 9) for aggregates: store/floor at most 3, end to
 
 import asyncio
 import json
-import os
-import platform
-import sqlite3
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
-from mcp import Client, StdioServerParameters
-from pydantic import SecretStr
 
-from benchmarks.floors import TOOLS, Tool, floors
-from benchmarks.loading import load
-from benchmarks.measures import KINDS, Measured, table
-from store import queries
-from store.database import Store
+from benchmarks.machines import machine, say, settings_for
+from benchmarks.measures import Measured, table
+from benchmarks.scale.asking import doors, warm
+from benchmarks.scale.filling import fill, sizes
 from store.errors import StoreError
-from store.queries.answer import Answer
-from store.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[1]
-WARM_UP = 10  # PostgreSQL settles on a plan after five runs.
-
-Call = Callable[[], Awaitable[Any]]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,7 +92,7 @@ async def measure(
     settings = settings_for(url, user_id=users // 2 + 1)
     begun = time.perf_counter()
     say(f"Recording {trades} trades of {users} users ...")
-    await load(settings, trades, users)
+    await fill(settings, sizes(users, -(-trades // users)))
     loaded = time.perf_counter() - begun
     say(f"  {loaded:.1f} s")
     facts = {
@@ -123,103 +103,8 @@ async def measure(
         "load_seconds": round(loaded, 1),
         **await machine(settings),
     }
-    store = Store(settings)
-    try:
-        async with (
-            floors(settings) as floor_of,
-            Client(on_stdio(folder, url, settings.user_id, "-m", "mcp_server")) as server,
-            Client(on_stdio(folder, url, settings.user_id, "-m", "benchmarks.empty_server")) as sdk,
-        ):
-            asked = [(tool, ways(tool, await floor_of(tool), store, server, sdk)) for tool in TOOLS]
-            return facts, await time_all(asked, calls)
-    finally:
-        await store.close()
-
-
-def settings_for(url: str, user_id: int) -> Settings:
-    return Settings(
-        _env_file=None,
-        DATABASE_URL=SecretStr(url),
-        DATABASE_URL_FILE=None,
-        TRADE_HISTORY_USER_ID=user_id,
-    )
-
-
-def on_stdio(folder: Path, url: str, user_id: int, *command: str) -> StdioServerParameters:
-    ours = ("TRADE_HISTORY", "DATABASE_URL")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    chosen = {
-        "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": url,
-        "TRADE_HISTORY_USER_ID": str(user_id),
-    }
-    return StdioServerParameters(
-        command=sys.executable, args=list(command), env=inherited | chosen, cwd=folder
-    )
-
-
-async def machine(settings: Settings) -> dict[str, Any]:
-    facts = {
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": ", ".join(f"{name} {version(name)}" for name in ("mcp", "sqlalchemy")),
-    }
-    if settings.database().dialect == "sqlite":
-        facts["database"] = f"SQLite {sqlite3.sqlite_version}"
-        return facts
-    async with Store(settings).engine.connect() as connection:
-        shown = await connection.exec_driver_sql("SHOW server_version")
-        facts["database"] = f"PostgreSQL {shown.scalar_one()}"
-    return facts
-
-
-def ways(tool: Tool, floor: Call, store: Store, server: Client, sdk: Client) -> dict[str, Call]:
-    query = next(query for query in queries.load() if query.__name__ == tool.name)
-
-    async def ask_store() -> Answer:
-        async with store.read() as session:
-            return await query(session, **tool.arguments)
-
-    async def ask_server() -> Any:
-        return await server.call_tool(tool.name, tool.arguments)
-
-    async def ask_nothing() -> Any:
-        return await sdk.call_tool("empty", {})
-
-    return dict(zip(KINDS, (floor, ask_store, ask_server, ask_nothing), strict=True))
-
-
-async def time_all(asked: list[tuple[Tool, dict[str, Call]]], calls: int) -> list[Measured]:
-    for tool, by_kind in asked:
-        await require_agreement(tool, by_kind)
-        for _ in range(WARM_UP):
-            for call in by_kind.values():
-                await call()
-    found = [Measured(tool.name, {kind: [] for kind in KINDS}) for tool, _ in asked]
-    for turn in range(calls):
-        if turn % max(1, calls // 5) == 0:
-            say(f"Asking: {turn} of {calls}")
-        for one, (_, by_kind) in zip(found, asked, strict=True):
-            for kind, call in by_kind.items():
-                begun = time.perf_counter()
-                await call()
-                one.calls[kind].append((time.perf_counter() - begun) * 1_000)
-    return found
-
-
-async def require_agreement(tool: Tool, by_kind: dict[str, Call]) -> None:
-    """Times compare only if all read the same trades, and none of them is an error's."""
-    floor = tool.counted(await by_kind["floor"]())
-    store = (await by_kind["store"]()).scope.trades
-    answer = await by_kind["end_to_end"]()
-    assert not answer.is_error, answer.content
-    server = answer.structured_content["scope"]["trades"]
-    assert floor == store == server > 0, (tool.name, floor, store, server)
-    assert not (await by_kind["empty"]()).is_error
-
-
-def say(progress: str) -> None:
-    print(progress, file=sys.stderr, flush=True)
+    async with doors(settings, folder, http=False) as of_user:
+        return facts, await warm(of_user, calls)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ import click
 from sqlalchemy import event
 
 from benchmarks.floors import TOOLS, Tool
-from benchmarks.loading import load
+from benchmarks.machines import machine, say, settings_for
 from benchmarks.ratios import Compared, table
-from benchmarks.tools import WARM_UP, machine, say, settings_for
+from benchmarks.scale.asking import WARM_UP
+from benchmarks.scale.filling import fill, sizes
 from store import queries
 from store.database import ROLE, Store
 from store.memory import Memory
@@ -121,7 +122,7 @@ async def measure(server: Server, trades: int, users: int, blocks: int) -> dict[
 
 async def make_ledgers(server: Server, trades: int, users: int) -> None:
     await server.create_database("walled")
-    await load(settings_for(server.url("walled"), 1), trades, users)
+    await fill(settings_for(server.url("walled"), 1), sizes(users, -(-trades // users)))
     await server.create_database("open", template="walled")
     owner = await asyncpg.connect(server.url("open"))
     for name in Base.metadata.tables:

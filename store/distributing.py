@@ -79,7 +79,9 @@ def plan(database: str, there: Collection[str] = ()) -> Plan:
         f"ALTER DATABASE {database} SET {IDENTITY} = 'local'",
         f"ALTER DATABASE {database} SET {TRIGGERS} = on",  # For migrations to come.
     ]
-    return Plan(tuple(distributed), tuple(copied), (*(moved if distributed or copied else ()), *settings))
+    return Plan(
+        tuple(distributed), tuple(copied), (*(moved if distributed or copied else ()), *settings)
+    )
 
 
 async def distribute(settings: Settings, *, preview: bool = False) -> Plan:

@@ -42,12 +42,12 @@ max_client_conn = 500
 
 
 @contextmanager
-def behind_pgbouncer(server: Server) -> Iterator[Server]:
+def behind_pgbouncer(server: Server, program: str | None = None) -> Iterator[Server]:
     """`server`, whose addresses lead through a pooler for as long as the block lasts.
 
-    Without TEST_PGBOUNCER they lead straight to it.
+    Without a `program`, and without TEST_PGBOUNCER, they lead straight to it.
     """
-    program = os.environ.get("TEST_PGBOUNCER")
+    program = program or os.environ.get("TEST_PGBOUNCER")
     if not program:
         yield server
         return

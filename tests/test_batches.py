@@ -2,10 +2,10 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from store.accounts import AccountEntry, put_account
 from store.audit import Recorded
@@ -94,7 +94,7 @@ async def rows_of(store: Store, user_id: int) -> dict[str, list[dict[str, Any]]]
             rows = await session.execute(
                 select(*columns)
                 .where(model.user_id == user_id)
-                .order_by(*model.__table__.primary_key.columns)
+                .order_by(*cast(Table, model.__table__).primary_key.columns)
             )
             found[model.__tablename__] = [dict(row) for row in rows.mappings()]
     return found

@@ -1,16 +1,13 @@
-"""What an answer costs: the agent's tokens, and the trips to the database."""
+"""What an answer costs: the agent's tokens, and the trips to the database, counted by a proxy."""
 
-import asyncio
+import os
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from mcp import Client
 
+from benchmarks.scale.proxy import counted
 from mcp_server.server import build
 from store import queries
 from store.database import Store
@@ -109,52 +106,6 @@ async def test_answers_shrink_with_their_limit(store: Store) -> None:
             assert tokens(text_in(small)) < tokens(text_in(large))
 
 
-@dataclass
-class Trips:
-    """How often the database had to be waited for; counted by a proxy in between."""
-
-    url: str
-    count: int = 0
-
-
-@asynccontextmanager
-async def counted(url: str) -> AsyncIterator[Trips]:
-    """A way to the database on which each change from asking to answering is a round trip."""
-    there, writers = urlsplit(url), list[asyncio.StreamWriter]()
-    tasks = set[asyncio.Task[None]]()
-
-    async def pass_on(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: list[str], who: str
-    ) -> None:
-        while data := await reader.read(65_536):
-            if who == "client" and turn[0] == "server":
-                trips.count += 1
-            turn[0] = who
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward_reader, onward = await asyncio.open_connection(there.hostname, there.port)
-        writers.extend((writer, onward))
-        turn = ["server"]
-        tasks.add(asyncio.create_task(pass_on(reader, onward, turn, "client")))
-        tasks.add(asyncio.create_task(pass_on(onward_reader, writer, turn, "server")))
-
-    proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
-    port = proxy.sockets[0].getsockname()[1]
-    login = there.netloc.rpartition("@")[0]
-    trips = Trips(urlunsplit(there._replace(netloc=f"{login}@127.0.0.1:{port}")))
-    try:
-        yield trips
-    finally:
-        proxy.close()
-        for writer in writers:
-            writer.close()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await proxy.wait_closed()
-
-
 async def trips_of(url: str, name: str) -> int:
     """Round trips of the third time that a question is put on the same connection."""
     arguments = {"number": 1} if name == "get_trade" else {}
@@ -182,10 +133,25 @@ class TestOnPostgreSQL:
 
         assert await trips_of(direct_url, name) == 3
 
-    async def test_where_nothing_stays_prepared_it_takes_one_more(self, direct_url: str) -> None:
+    @pytest.mark.parametrize("name", NAMES)
+    async def test_where_nothing_stays_prepared_it_takes_one_more(
+        self, direct_url: str, name: str
+    ) -> None:
+        """The statement is described, then executed: what a transaction pooler allows."""
         await record_one(direct_url)
 
-        assert await trips_of(f"{direct_url}?pgbouncer=true", "get_trade_history") == 4
+        assert await trips_of(f"{direct_url}?pgbouncer=true", name) == 4
+
+    @pytest.mark.skipif(
+        not os.environ.get("TEST_PGBOUNCER"), reason="TEST_PGBOUNCER names no pooler"
+    )
+    @pytest.mark.parametrize("name", NAMES)
+    async def test_through_a_pooler_a_warm_answer_takes_at_most_five(
+        self, database_url: str, name: str
+    ) -> None:
+        await record_one(database_url)
+
+        assert await trips_of(database_url, name) <= 5
 
 
 async def record_one(url: str) -> None:

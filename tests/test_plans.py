@@ -1,41 +1,37 @@
 """Which way the database takes to an answer, at a size where it has a choice.
 
-20,000 trades of 20 users. The statements are those that the questions really send, caught
-on their way to the driver; the plan is the database's own.
+40,000 trades of 40 users with all their parts, as benchmarks.scale generates them. The
+statements are those that the questions really send, caught on their way to the driver; the
+plan is the database's own.
 """
 
 import asyncio
 import json
-import random
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event
 
+from benchmarks.scale.filling import Sizes, fill
 from store import queries
-from store.accounts import AccountEntry, put_account
-from store.database import Store, create_engine, driver_of
-from store.models import Strategy, Trade
-from store.schema import add_user, prepare
+from store.database import Store, driver_of
 from tests.conftest import in_own_loop, settings_for
 from tests.postgres_server import Server
 
-USERS, TRADES = 20, 1_000
+USERS, TRADES, BOOK_DAYS = 40, 1_000, 60
 ASKING = 7
 QUERIES = {query.__name__: query for query in queries.load()}
 BOOK = "ix_trades_book"
 
 AGGREGATES: list[tuple[str, dict[str, Any]]] = [
     ("get_strategy_performance", {}),
-    ("get_strategy_performance", {"strategy": "leap"}),
+    ("get_strategy_performance", {"strategy": "leap_call"}),
     ("get_win_rate_by_score", {"min": 60, "max": 80}),
     ("get_overview", {}),
 ]
@@ -57,62 +53,6 @@ class Sent:
     parameters: Any
 
 
-def trades() -> list[dict[str, Any]]:
-    """Closed trades as they are stored, with facts at random and P&L that adds up."""
-    chance, start = random.Random(3), datetime(2025, 1, 1, 15, tzinfo=UTC)
-    found = []
-    for number in range(1, TRADES + 1):  # As they come in: users mixed, in order of time.
-        for user_id in range(1, USERS + 1):
-            opened = start + timedelta(hours=8 * number + user_id)
-            net = Decimal(chance.choice([-80, -20, 30, 90]))
-            found.append(
-                {
-                    "user_id": user_id, "number": number, "account_id": 1, "mode": "paper",
-                    "currency": "USD", "status": "closed",
-                    "ticker": chance.choice(["AAPL", "SPY", "TSLA", "MSFT"]),
-                    "strategy": chance.choice(["leap", "swing", None]), "structure": "single",
-                    "direction": "bullish", "opened_at": opened, "opened_on": date(2025, 1, 1),
-                    "entry_weekday": chance.randint(1, 5), "entry_hour": 10,
-                    "closed_at": opened + timedelta(hours=2), "closed_on": opened.date(),
-                    "holding_seconds": 7200, "quantity": Decimal(100), "price_sign": 1,
-                    "entry_price": Decimal(100), "exit_price": 100 + (net + 1) / 100,
-                    "gross_pnl": net + 1, "fees": Decimal(1), "net_pnl": net,
-                    "r_multiple": net / 100, "return_on_risk": net / 100,
-                    "outcome": "win" if net > 0 else "loss", "exit_reason": "manual",
-                    "scanner_score": Decimal(chance.randint(0, 100)),
-                    "ai_score": Decimal(chance.randint(0, 100)),
-                    "delta": Decimal("0.4"), "iv": Decimal("0.3"), "dte": 30,
-                    "source": "plan", "recorded_at": opened,
-                }
-            )  # fmt: skip
-    return found
-
-
-async def fill(url: str) -> None:
-    store = Store(settings_for(url))
-    await prepare(store)
-    for user_id in range(1, USERS + 1):
-        await add_user(store, user_id, f"user {user_id}")
-        async with store.write(user_id) as session:
-            await put_account(session, AccountEntry(name="main", mode="paper"))
-            for name in ("leap", "swing"):
-                named = {"user_id": user_id, "name_key": name, "name": name}
-                await session.execute(insert(Strategy).values(named))
-    await store.close()
-    # As the database's owner, which alone may write for many users at once.
-    engine = create_engine(settings_for(url))
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        sqlite = connection.dialect.name == "sqlite"
-        # VACUUM sees nothing as visible to all whose commit is not on disk yet.
-        await connection.exec_driver_sql("BEGIN" if sqlite else "SET synchronous_commit = on")
-        await connection.execute(insert(Trade), trades())
-        if sqlite:
-            await connection.exec_driver_sql("COMMIT")
-        await connection.exec_driver_sql("ANALYZE" if sqlite else "VACUUM ANALYZE trades")
-    await engine.dispose()
-
-
 @pytest.fixture(scope="module")
 def full(
     server: Server,
@@ -126,7 +66,7 @@ def full(
     in_own_loop(server.create_database(name, postgres_template))
     urls = {"sqlite": f"sqlite:///{path}", "postgresql": server.direct(server.url(name))}
     for url in urls.values():
-        in_own_loop(fill(url))
+        in_own_loop(fill(settings_for(url), Sizes((TRADES,) * USERS), days=BOOK_DAYS))
     yield urls
     in_own_loop(server.drop_database(name))
 

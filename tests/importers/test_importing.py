@@ -81,6 +81,7 @@ async def test_of_many_rows_the_one_that_cannot_be_recorded_is_named(
     """Somebody recorded another trade under the external id of row 3, not by importing it."""
     rows = [GOOD.replace("1,AAPL", f"{number},AAPL") for number in (1, 2, 3)]
     file = of_text(tmp_path, HEADER + "".join(rows))
+    assert file.account is not None
     async with store.write() as session:
         await put_account(session, file.account)
         other = file.trades[1].entry.model_copy(update={"ticker": "MSFT"})
