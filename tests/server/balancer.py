@@ -15,6 +15,7 @@ async def balancing(port: int, servers: Sequence[int]) -> AsyncIterator[list[int
     request: a connection is closed after its first, as if by a balancer that keeps none."""
     asked: list[int] = []
     turns = cycle(servers)
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: Any, writer: Any) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -23,14 +24,24 @@ async def balancing(port: int, servers: Sequence[int]) -> AsyncIterator[list[int
             upstream, onward = await asyncio.open_connection("127.0.0.1", asked[-1])
             onward.write(first + b"\r\nConnection: close\r\n" + without_connection(rest))
             sending = asyncio.create_task(copy(reader, onward))
-            await copy(upstream, writer)
-            sending.cancel()
-            onward.close()
-        writer.close()
+            try:
+                await copy(upstream, writer)
+            finally:
+                sending.cancel()
+                onward.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=HEAD_MAX)
+    def begin(reader: Any, writer: Any) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        serving.add(task)
+        task.add_done_callback(serving.discard)
+        task.add_done_callback(lambda _done: writer.close())
+
+    server = await asyncio.start_server(begin, "127.0.0.1", port, limit=HEAD_MAX)
     async with server:
         yield asked
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 def without_connection(head: bytes) -> bytes:
