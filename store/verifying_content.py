@@ -162,7 +162,7 @@ async def _check_keys_of_batches(session: AsyncSession, keyed: Sequence[Keyed]) 
         place = bisect_right(firsts, number) - 1
         if place < 0 or number > keyed[place].last or number in found[keyed[place]]:
             raise Wrong(PLANTED)
-        found[keyed[place]][number] = row
+        found[keyed[place]][number] = dict(row)
     for batch, requests in found.items():
         if keys_hash([requests[number] for number in sorted(requests)]) != batch.hash:
             raise Wrong(
