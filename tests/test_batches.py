@@ -88,8 +88,9 @@ async def users(store: Store) -> Store:
 
 async def rows_of(store: Store, user_id: int) -> dict[str, list[dict[str, Any]]]:
     found = {}
+    models: tuple[Any, ...] = (Trade, Leg, Fill, Condition)
     async with store.read(user_id) as session:
-        for model in (Trade, Leg, Fill, Condition):
+        for model in models:
             columns = [one for one in model.__table__.columns if one.name not in OWN]
             rows = await session.execute(
                 select(*columns)

@@ -83,7 +83,7 @@ async def test_of_many_rows_the_one_that_cannot_be_recorded_is_named(
     file = of_text(tmp_path, HEADER + "".join(rows))
     assert file.account is not None
     async with store.write() as session:
-        await put_account(session, file.account)
+        await put_account(session, file.accounts[0])
         other = file.trades[1].entry.model_copy(update={"ticker": "MSFT"})
         await open_trade(session, other)
 
