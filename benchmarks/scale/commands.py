@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -143,13 +144,14 @@ def serve(database_url: str | None, postgres_data: Path | None, sqlite: Path | N
     with the_database(database_url, postgres_data, sqlite) as ledger:
         print(f"DATABASE_URL='{ledger.url}'", flush=True)
         say("Press Enter to stop.")
-        click.get_text_stream("stdin").readline()
+        sys.stdin.readline()
 
 
 @main.command()
 @on_database
 @click.option("--calls", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.1), default=3.0, help="Of each load.")
+@click.option("--ordinary", is_flag=True, help="Leave out those with very many trades.")
 @click.option(
     "--plans",
     type=click.Path(file_okay=False, path_type=Path),
@@ -173,6 +175,7 @@ def run(
     sqlite: Path | None,
     calls: int,
     seconds: float,
+    ordinary: bool,
     plans: Path | None,
     round_trip: float | None,
     pooler: str | None,
@@ -182,7 +185,7 @@ def run(
     """Measure a ledger that `generate` filled."""
     with the_database(database_url, postgres_data, sqlite) as ledger:
         try:
-            found = asyncio.run(run_over(ledger.url, calls, seconds))
+            found = asyncio.run(run_over(ledger.url, calls, seconds, heavy_too=not ordinary))
             user = found["warm"][0]["user"]
             if round_trip is not None:
                 found["far"] = far(ledger, user, round_trip, calls, pooler)

@@ -21,14 +21,15 @@ LEAST, COLD = 8, 160  # Users whose first question is measured.
 Found = dict[str, Any]
 
 
-async def run(url: str, calls: int, seconds: float) -> Found:
+async def run(url: str, calls: int, seconds: float, *, heavy_too: bool) -> Found:
     """Everything that is measured of the ledger at `url`, ready for JSON; `tools` are the
     warm answers of each user that was asked, in the order of `users`."""
     trades = await trades_by_user(url)
     usual = median(trades.values())
     ordinary = [user for user, count in trades.items() if count < HEAVY * usual]
     heavy = [user for user, count in trades.items() if count >= HEAVY * usual]
-    asked = [ordinary[len(ordinary) // 2], *sorted(heavy, key=trades.__getitem__)[:1], *heavy[-1:]]
+    # Ordered by their trades: of the heavy ones the lightest and the heaviest.
+    asked = [ordinary[len(ordinary) // 2], *(heavy[:1] + heavy[-1:] if heavy_too else [])]
     others = _spread(ordinary, asked[0])
     facts = {"users": len(trades), "trades": sum(trades.values()), "calls": calls}
     found: Found = {
