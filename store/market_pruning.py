@@ -1,8 +1,8 @@
 """Old bars out of the store: an operator's commands.
 
 What trades were given of them at entry stays with the trades. Space comes back as the database
-gives it back: PostgreSQL shrinks a year's partition when it has vacuumed it, a SQLite file keeps
-its size and fills what is free.
+gives it back: PostgreSQL shrinks a year's partition, but not its index, when it has vacuumed it;
+a SQLite file keeps its size and fills what is free.
 """
 
 from collections.abc import Sequence
@@ -40,13 +40,13 @@ async def prune_bars(
     """
     content = {"before": before, "periods": list(periods)}
     command = await begin(session, "prune_bars", content, key=None, author=OPERATOR)
-    removed = {}
+    removed: dict[str, int] = {}
     for period in periods:
         gone = await session.execute(delete(Bar).where(*_old(before, [period])))
         if count := cast(CursorResult[Any], gone).rowcount:
             removed[period] = count
     if removed:
-        await note_down(session, command, dict(removed), answers_change=False)
+        await note_down(session, command, removed, answers_change=False)
     return removed
 
 

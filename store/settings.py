@@ -12,6 +12,7 @@ from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from store.byte_sizes import bytes_of
 from store.database_url import (
     COMMAND_SECONDS,
     Database,
@@ -25,6 +26,10 @@ from store.errors import Invalid
 
 def lowered(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
+
+
+def sized(value: object) -> object:
+    return bytes_of(value) if isinstance(value, str) else value
 
 
 class Environment(BaseSettings):
@@ -64,6 +69,7 @@ class Settings(Environment):
         "TRADE_HISTORY_POOL_SIZE": "a whole number from 1 to 50",
         "TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS": "a whole number from 1 to 600",
         "TRADE_HISTORY_PG_PREPARED": "auto, on or off",
+        "STORE_QUOTA": "a size such as 500MB, 8GB or 1GiB",
     }
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
@@ -78,6 +84,9 @@ class Settings(Environment):
     )
     pg_prepared: Annotated[Prepared, BeforeValidator(lowered)] = Field(
         default="auto", validation_alias="TRADE_HISTORY_PG_PREPARED"
+    )
+    quota: Annotated[int | None, BeforeValidator(sized)] = Field(
+        default=None, validation_alias="STORE_QUOTA"
     )
 
     def database(self) -> Database:

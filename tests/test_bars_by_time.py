@@ -21,7 +21,7 @@ from store.verifying import verify_user
 from tests.conftest import settings_for
 from tests.server.running import trade_history
 
-KEPT = """SELECT tableoid::regclass::text AS part, count(*) FROM bars GROUP BY 1 ORDER BY 1"""
+KEPT = "SELECT tableoid::regclass::text AS part, count(*) AS bars FROM bars GROUP BY 1 ORDER BY 1"
 
 
 def bar(
@@ -75,7 +75,7 @@ async def test_a_bar_is_in_the_partition_of_its_year(postgres: Store) -> None:
     await keep(postgres, EDGES)
 
     async with postgres.read() as session:
-        found = {row.part: row.count for row in await session.execute(text(KEPT))}
+        found = {row.part: row.bars for row in await session.execute(text(KEPT))}
 
     assert found == {"bars_other": 3, "bars_2000": 1, "bars_2025": 1, "bars_2026": 2}
 

@@ -28,6 +28,7 @@ VARIABLES = [
     "TRADE_HISTORY_POOL_SIZE",
     "TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS",
     "TRADE_HISTORY_PG_PREPARED",
+    "STORE_QUOTA",
 ]
 
 
@@ -540,6 +541,10 @@ def test_a_longer_statement_limit_is_not_cut_by_the_client(monkeypatch: pytest.M
         ("TRADE_HISTORY_POOL_SIZE", "x", "is not a whole number; a whole number from 1 to 50 is"),
         ("TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS", "601", "is too large; a whole number from 1"),
         ("TRADE_HISTORY_PG_PREPARED", "maybe", "is not one of its values; auto, on or off is"),
+        ("STORE_QUOTA", "500", "is not usable; a size such as 500MB, 8GB or 1GiB is accepted."),
+        ("STORE_QUOTA", "0 GB", "is not usable; a size such as 500MB"),
+        ("STORE_QUOTA", "-1GB", "is not usable; a size such as 500MB"),
+        ("STORE_QUOTA", "5 ZB", "is not usable; a size such as 500MB"),
         ("TRADE_HISTORY_USER_ID", "ann", "is not a whole number; a whole number from 1"),
         ("DATABASE_URL_FILE", "/no/such", "names /no/such, which cannot be read: No such file"),
         ("DATABASE_URL_FILE", "/dev/null", "names /dev/null, which is empty"),
