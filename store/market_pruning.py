@@ -1,8 +1,8 @@
 """Old bars out of the store: an operator's commands.
 
 What trades were given of them at entry stays with the trades. Space comes back as the database
-gives it back: PostgreSQL shrinks a year's partition when it has vacuumed it, a SQLite file keeps
-its size and fills what is free.
+gives it back: PostgreSQL shrinks a year's partition, but not its index, when it has vacuumed it;
+a SQLite file keeps its size and fills what is free.
 """
 
 from collections.abc import Sequence
