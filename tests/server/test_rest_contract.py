@@ -2,6 +2,7 @@
 what it does not allow, with all of its checks."""
 
 import asyncio
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -33,7 +34,9 @@ async def test_nothing_is_found_between_the_api_and_its_description(
         assert "Traceback" not in server.log.read_text()
 
     assert found == 0, said
-    assert "Selected: 2" in said  # All of more than twenty operations.
+    selected = re.search(r"Selected: ([0-9]+)", said)
+    assert selected is not None
+    assert int(selected[1]) >= 30  # All operations.
 
 
 async def asked_by_schemathesis(port: int, text: str, folder: Path) -> tuple[int | None, str]:
