@@ -79,9 +79,8 @@ def plan(database: str, there: Collection[str] = ()) -> Plan:
         f"ALTER DATABASE {database} SET {IDENTITY} = 'local'",
         f"ALTER DATABASE {database} SET {TRIGGERS} = on",  # For migrations to come.
     ]
-    return Plan(
-        tuple(distributed), tuple(copied), (*(moved if distributed or copied else ()), *settings)
-    )
+    statements = [*moved, *settings] if distributed or copied else settings
+    return Plan(tuple(distributed), tuple(copied), tuple(statements))
 
 
 async def distribute(settings: Settings, *, preview: bool = False) -> Plan:

@@ -165,6 +165,12 @@ async def lay_out(coordinator: Any, shards: Sequence[tuple[Server, str]]) -> Non
                 f" FOR VALUES WITH (MODULUS {len(shards)}, REMAINDER {number})"
                 f" SERVER shard_{number} OPTIONS (table_name {literal(table.name)})"
             )
+    # Views say their tables without a schema where it is the first that is looked in.
+    await coordinator.execute("SET search_path = migrated")
+    views = await coordinator.fetch("SELECT * FROM pg_views WHERE schemaname = 'migrated'")
+    await coordinator.execute("SET search_path = public")
+    for view in views:
+        await coordinator.execute(f"CREATE VIEW {view['viewname']} AS {view['definition']}")
 
 
 def written(options: dict[str, Any]) -> str:
