@@ -29,13 +29,13 @@ def upgrade() -> None:
         views(UNPACKED_POSTGRESQL)
         lock_postgresql()
         unforced("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY")
-        op.execute(packing(PACKED_POSTGRESQL, LOCKED))
+        op.execute(f"INSERT INTO paths ({PATH}) {packing(PACKED_POSTGRESQL, LOCKED)}")
         op.execute(f"DELETE FROM snapshots WHERE {LOCKED}")
         unforced("ALTER TABLE {} FORCE ROW LEVEL SECURITY")
     else:
         views(UNPACKED_SQLITE)
         lock_sqlite()
-        op.execute(packing(PACKED_SQLITE, LOCKED))
+        op.execute(f"INSERT INTO paths ({PATH}) {packing(PACKED_SQLITE, LOCKED)}")
         op.execute(f"DELETE FROM snapshots WHERE {LOCKED}")
 
 
@@ -106,14 +106,13 @@ def unit(*values: str, units: tuple[int, ...] = (10**8, 10**6, 10**4, 10**2)) ->
 
 
 def packing(packed: str, where: str) -> str:
-    """INSERT of the paths of all trades whose snapshots are `where`."""
+    """The paths of all trades whose snapshots are `where`."""
     return packed.format(where=where, join=where.replace("snapshots.", "s."))
 
 
 # Moments are counted in microseconds from the second in which the first snapshot was taken.
 SECONDS = (10**6, 10**3)
 PACKED_POSTGRESQL = f"""
-    INSERT INTO paths ({PATH})
     SELECT u.user_id, u.trade_number, u.begins_at, u.time_unit, u.price_unit, u.money_unit,
         translate(json_agg(json_build_array(
             (extract(epoch FROM s.taken_at - u.begins_at) * 1000000)::bigint / u.time_unit,
@@ -126,6 +125,7 @@ PACKED_POSTGRESQL = f"""
             {unit("unrealised_pnl")} AS money_unit
         FROM snapshots WHERE {{where}} GROUP BY user_id, trade_number) u
     JOIN snapshots s ON s.user_id = u.user_id AND s.trade_number = u.trade_number
+    WHERE {{join}}
     GROUP BY u.user_id, u.trade_number, u.begins_at, u.time_unit, u.price_unit, u.money_unit"""
 UNPACKED_POSTGRESQL = """
     SELECT {path}.user_id, {path}.trade_number,
@@ -137,7 +137,6 @@ UNPACKED_POSTGRESQL = """
     FROM {paths} json_array_elements({path}.packed::json) AS e(value)"""
 # The fraction is read by itself: SQLite's own functions round it to milliseconds.
 PACKED_SQLITE = f"""
-    INSERT INTO paths ({PATH})
     SELECT u.user_id, u.trade_number, u.begins_at, u.time_unit, u.price_unit, u.money_unit,
         json_group_array(json_array(
             ((strftime('%s', substr(s.taken_at, 1, 19)) - strftime('%s', u.begins_at)) * 1000000
@@ -202,7 +201,7 @@ def lock_postgresql() -> None:
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
     path = f"SET search_path = {schema}, pg_temp"
     identity = "user_id = nullif(current_setting('app.user_id', true), '')::bigint"
-    closed = "user_id = NEW.user_id AND trade_number = NEW.number"
+    closed = "snapshots.user_id = NEW.user_id AND snapshots.trade_number = NEW.number"
     own = "user_id = NEW.user_id AND trade_number = NEW.trade_number"
     op.execute("ALTER TABLE paths ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE paths FORCE ROW LEVEL SECURITY")
@@ -212,9 +211,16 @@ def lock_postgresql() -> None:
     # As the owner, for the application's role may neither write paths nor delete snapshots.
     op.execute(f"""
         CREATE FUNCTION pack_path() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {path}
-        AS $$ BEGIN
-            {packing(PACKED_POSTGRESQL, closed)};
-            DELETE FROM snapshots WHERE {closed};
+        AS $$
+        DECLARE
+            path paths;
+        BEGIN
+            -- By itself: Citus runs no INSERT ... SELECT in a trigger.
+            {packing(PACKED_POSTGRESQL, closed)} INTO path;
+            IF FOUND THEN
+                INSERT INTO paths ({PATH}) VALUES (path.{PATH.replace(", ", ", path.")});
+                DELETE FROM snapshots WHERE {closed};
+            END IF;
             RETURN NULL;
         END $$""")
     op.execute(f"""
@@ -256,7 +262,7 @@ def lock_postgresql() -> None:
 
 def lock_sqlite() -> None:
     """As in 0001: what OR REPLACE would delete unseen is refused before it happens."""
-    closed = "user_id = NEW.user_id AND trade_number = NEW.number"
+    closed = "snapshots.user_id = NEW.user_id AND snapshots.trade_number = NEW.number"
     own = "user_id = NEW.user_id AND trade_number = NEW.trade_number"
     refused = f"""NOT {_sqlite_locked("NEW")}
         OR EXISTS (SELECT 1 FROM paths p WHERE p.rowid = NEW.rowid
@@ -274,7 +280,7 @@ def lock_sqlite() -> None:
     op.execute(f"""
         CREATE TRIGGER trades_pack AFTER UPDATE ON trades
             WHEN OLD.status = 'open' AND NEW.status <> 'open' BEGIN
-            {packing(PACKED_SQLITE, closed)};
+            INSERT INTO paths ({PATH}) {packing(PACKED_SQLITE, closed)};
             DELETE FROM snapshots WHERE {closed};
         END""")
 

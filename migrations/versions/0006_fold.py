@@ -17,12 +17,13 @@ SMALL = sa.SmallInteger().with_variant(sa.Integer(), "sqlite")
 KEPT = {"sqlite_strict": True, "sqlite_with_rowid": False}
 
 OPERATOR = "trade_history_operator"
+NAMED = """coalesce((SELECT min(s.name_key) FROM strategies s
+        WHERE s.user_id = {row}.user_id AND s.name = {row}.strategy), {row}.strategy)"""
 # What of a trade is added up, by column of `unfolded`. {row} is the trade's row.
 FACTS = {
     "mode": "{row}.mode",
     "currency": "{row}.currency",
-    "strategy": """coalesce((SELECT min(s.name_key) FROM strategies s
-        WHERE s.user_id = {row}.user_id AND s.name = {row}.strategy), {row}.strategy)""",
+    "strategy": NAMED,
     "scanner_score": "{row}.scanner_score / 100000000",
     "ai_score": "{row}.ai_score / 100000000",
     "ticker": "{row}.ticker",
@@ -117,8 +118,14 @@ def append_postgresql() -> None:
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
     op.execute(f"""
         CREATE FUNCTION append_unfolded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-        SET search_path = {schema}, pg_temp AS $$ BEGIN
-            {appended()}
+        SET search_path = {schema}, pg_temp AS $$
+        DECLARE
+            named text;
+        BEGIN
+            -- By itself: what Citus inserts has no sub-select.
+            SELECT min(s.name_key) INTO named FROM strategies s
+                WHERE s.user_id = NEW.user_id AND s.name = NEW.strategy;
+            {appended().replace(NAMED.format(row="NEW"), "coalesce(named, NEW.strategy)")}
             RETURN NULL;
         END $$""")
     op.execute("""
