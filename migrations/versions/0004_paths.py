@@ -209,13 +209,13 @@ def lock_postgresql() -> None:
     op.execute(f"CREATE POLICY operator ON paths TO {OPERATOR} USING (true)")
     op.execute(f"GRANT SELECT ON paths TO {APP}, {OPERATOR}")
     # As the owner, for the application's role may neither write paths nor delete snapshots.
+    # Citus runs no INSERT ... SELECT in a trigger, and nothing that is not of one user.
     op.execute(f"""
         CREATE FUNCTION pack_path() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {path}
         AS $$
         DECLARE
             path paths;
         BEGIN
-            -- By itself: Citus runs no INSERT ... SELECT in a trigger.
             {packing(PACKED_POSTGRESQL, closed)} INTO path;
             IF FOUND THEN
                 INSERT INTO paths ({PATH}) VALUES (path.{PATH.replace(", ", ", path.")});

@@ -114,7 +114,8 @@ def tables() -> None:
 def append_postgresql() -> None:
     """A trigger locks `trades` against writers until the end of the migration, so nothing is
     missed between it and the filling of the fold. Row by row, as Citus can distribute it; a
-    trade that stays open costs no more than a look at its status."""
+    trade that stays open costs no more than a look at its status. The name of the strategy is
+    asked for by itself, for what Citus inserts in a trigger has no sub-select."""
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
     op.execute(f"""
         CREATE FUNCTION append_unfolded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -122,7 +123,6 @@ def append_postgresql() -> None:
         DECLARE
             named text;
         BEGIN
-            -- By itself: what Citus inserts has no sub-select.
             SELECT min(s.name_key) INTO named FROM strategies s
                 WHERE s.user_id = NEW.user_id AND s.name = NEW.strategy;
             {appended().replace(NAMED.format(row="NEW"), "coalesce(named, NEW.strategy)")}
