@@ -113,20 +113,19 @@ def packing(packed: str, where: str) -> str:
 # Moments are counted in microseconds from the second in which the first snapshot was taken.
 SECONDS = (10**6, 10**3)
 PACKED_POSTGRESQL = f"""
-    SELECT u.user_id, u.trade_number, u.begins_at, u.time_unit, u.price_unit, u.money_unit,
+    SELECT user_id, trade_number, begins_at, time_unit, price_unit, money_unit,
         translate(json_agg(json_build_array(
-            (extract(epoch FROM s.taken_at - u.begins_at) * 1000000)::bigint / u.time_unit,
-            s.mark_price / u.price_unit,
-            s.underlying_price / u.price_unit,
-            s.unrealised_pnl / u.money_unit) ORDER BY s.taken_at)::text, E' \\n', '')
-    FROM (SELECT user_id, trade_number, date_trunc('second', min(taken_at)) AS begins_at,
-            {unit("extract(microseconds FROM taken_at)::bigint", units=SECONDS)} AS time_unit,
-            {unit("mark_price", "underlying_price")} AS price_unit,
-            {unit("unrealised_pnl")} AS money_unit
-        FROM snapshots WHERE {{where}} GROUP BY user_id, trade_number) u
-    JOIN snapshots s ON s.user_id = u.user_id AND s.trade_number = u.trade_number
-    WHERE {{join}}
-    GROUP BY u.user_id, u.trade_number, u.begins_at, u.time_unit, u.price_unit, u.money_unit"""
+            (extract(epoch FROM taken_at - begins_at) * 1000000)::bigint / time_unit,
+            mark_price / price_unit,
+            underlying_price / price_unit,
+            unrealised_pnl / money_unit) ORDER BY taken_at)::text, E' \\n', '')
+    FROM (SELECT {POINT}, date_trunc('second', min(taken_at) OVER trade) AS begins_at,
+            {unit("extract(microseconds FROM taken_at)::bigint", units=SECONDS)} OVER trade
+                AS time_unit,
+            {unit("mark_price", "underlying_price")} OVER trade AS price_unit,
+            {unit("unrealised_pnl")} OVER trade AS money_unit
+        FROM snapshots WHERE {{where}} WINDOW trade AS (PARTITION BY user_id, trade_number)) u
+    GROUP BY user_id, trade_number, begins_at, time_unit, price_unit, money_unit"""
 UNPACKED_POSTGRESQL = """
     SELECT {path}.user_id, {path}.trade_number,
         {path}.begins_at + (e.value ->> 0)::bigint * {path}.time_unit
@@ -201,7 +200,7 @@ def lock_postgresql() -> None:
     schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
     path = f"SET search_path = {schema}, pg_temp"
     identity = "user_id = nullif(current_setting('app.user_id', true), '')::bigint"
-    closed = "snapshots.user_id = NEW.user_id AND snapshots.trade_number = NEW.number"
+    closed = "user_id = NEW.user_id AND trade_number = NEW.number"
     own = "user_id = NEW.user_id AND trade_number = NEW.trade_number"
     op.execute("ALTER TABLE paths ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE paths FORCE ROW LEVEL SECURITY")
@@ -262,7 +261,7 @@ def lock_postgresql() -> None:
 
 def lock_sqlite() -> None:
     """As in 0001: what OR REPLACE would delete unseen is refused before it happens."""
-    closed = "snapshots.user_id = NEW.user_id AND snapshots.trade_number = NEW.number"
+    closed = "user_id = NEW.user_id AND trade_number = NEW.number"
     own = "user_id = NEW.user_id AND trade_number = NEW.trade_number"
     refused = f"""NOT {_sqlite_locked("NEW")}
         OR EXISTS (SELECT 1 FROM paths p WHERE p.rowid = NEW.rowid
