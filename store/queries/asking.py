@@ -39,7 +39,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.columns import Words
 from store.database import user_of
 from store.errors import NotFound
-from store.evidence.thresholds import CLOSED_MIN
+from store.evidence.thresholds import CLOSED_MIN, JUDGED_MAX
 from store.models import Account, Strategy, Trade, User
 from store.queries.answer import Evidence, Provenance, Scope, money
 from store.queries.filters import USER, Filters, Shape
@@ -131,7 +131,16 @@ class Asked:
         return "insufficient" if self.book.book_n < CLOSED_MIN else "descriptive"
 
     @property
+    def too_large(self) -> str | None:
+        """Why the book is not judged; None if it can be."""
+        if self.book is None or self.book.book_n <= JUDGED_MAX:
+            return None
+        return f"a book of {self.book.book_n} trades is too large; up to {JUDGED_MAX} are judged"
+
+    @property
     def caveat(self) -> str:
+        if self.too_large:
+            return f" No claims: {self.too_large}."
         if self.evidence != "insufficient" or self.book is None:
             return ""
         return (

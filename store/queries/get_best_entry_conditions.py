@@ -1,6 +1,7 @@
 """Which facts known at entry go with winning, beyond luck?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -119,8 +120,9 @@ async def _worked_out(
 
 async def evidence_of(session: AsyncSession, asked: Asked, *, avoid: bool) -> Verdicts:
     """The verdicts on every condition of the asked book, whole."""
-    if asked.book is None:
-        return judge_book(Book((), (), (), (), {}), avoid=avoid)
+    if asked.book is None or asked.too_large:
+        nothing = judge_book(Book((), (), (), (), {}), avoid=avoid)
+        return replace(nothing, reason=asked.too_large or nothing.reason)
     whole = Whole(asked.book.mode, asked.book.currency)
     name = "conditions to avoid" if avoid else "conditions"
     return await worked_out(session, whole, asked.version, name, partial(judge_book, avoid=avoid))
@@ -180,6 +182,8 @@ def _of_ticker_said(own: OwnRate | None) -> str:
 def _summary(asked: Asked, found: Verdicts) -> str:
     if asked.book is None or not asked.n:
         return "No closed trades match."
+    if asked.too_large:
+        return f"{asked.n} closed {asked.mode} trades.{asked.caveat}"
     tiers = [verdict.tier for verdict in found.verdicts]
     claims, hints = sum(tier in CLAIMS for tier in tiers), tiers.count("suggestive")
     against = "losing" if found.avoid else "winning"

@@ -316,7 +316,7 @@ class _Found:
 async def _comparison(session: AsyncSession, asked: Asked) -> _Found | None:
     """Of all strategies of the whole book; None where filters leave a part of it, for a part
     that was picked first proves nothing."""
-    if asked.book is None or asked.n != asked.book.book_n:
+    if asked.book is None or asked.n != asked.book.book_n or asked.too_large:
         return None
     whole = Whole(asked.book.mode, asked.book.currency)
     return await worked_out(session, whole, asked.version, "strategies", _compare)

@@ -1,6 +1,7 @@
 """Do trades with a score in this range win more often, and is the score worth anything?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -145,8 +146,9 @@ def _kept(bound: float, rounding: str) -> Decimal:
 async def _evidence(session: AsyncSession, asked: Asked, score: Score) -> "ScoreEvidence":
     """What the whole book says of the score: filters do not narrow it, for a part that was
     picked first proves nothing."""
-    if asked.book is None:
-        return _score_evidence(score, Book((), (), (), (), {}))
+    if asked.book is None or asked.too_large:
+        nothing = _score_evidence(score, Book((), (), (), (), {}))
+        return replace(nothing, reason=asked.too_large or nothing.reason)
     whole = Whole(asked.book.mode, asked.book.currency)
     return await worked_out(
         session, whole, asked.version, f"{score} score", partial(_score_evidence, score)
