@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from store.columns import Count
+from store.errors import Unavailable
 from store.growth import Activity, Storage, window_start
 from store.models import AuditEntry, Base, Call, Trade, User
 
@@ -42,6 +43,8 @@ POSTGRESQL = text("""
 TIMESCALE = text("""
     SELECT quote_ident(nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
     WHERE extname = 'timescaledb'""")
+CITUS = text("SELECT to_regclass('pg_dist_partition')::text")
+DISTRIBUTED = text("SELECT EXISTS (SELECT FROM pg_dist_partition)")
 SQLITE = text("""
     SELECT lower(tbl_name) AS name, sum(pgsize) AS size
     FROM dbstat JOIN sqlite_master USING (name) WHERE aggregate = TRUE GROUP BY 1""")
@@ -51,6 +54,9 @@ async def storage(session: AsyncSession, now: datetime, *, thorough: bool = Fals
     """What the database holds at `now`; `session` is an operator's, and sees every user.
 
     `thorough` tells the tables of a large SQLite file apart, too, which reads all of it.
+
+    Raises:
+        Unavailable: the rows are on the machines of a Citus cluster.
     """
     sqlite = session.get_bind().dialect.name == "sqlite"
     measure = partial(_sqlite, thorough=thorough) if sqlite else _postgresql
@@ -75,6 +81,11 @@ async def storage(session: AsyncSession, now: datetime, *, thorough: bool = Fals
 
 
 async def _postgresql(session: AsyncSession) -> tuple[int, dict[str, int]]:
+    if await session.scalar(CITUS) and await session.scalar(DISTRIBUTED):
+        raise Unavailable(
+            "the rows are on the machines of a Citus cluster;"
+            " `SELECT * FROM citus_tables` gives their sizes."
+        )
     total = await session.scalar(text("SELECT pg_database_size(current_database())"))
     sizes = {row.name: row.size for row in await session.execute(POSTGRESQL)}
     if schema := await session.scalar(TIMESCALE):

@@ -16,13 +16,14 @@ from sqlalchemy import event, insert, text
 
 from store.byte_sizes import bytes_of, shown_bytes
 from store.database import Store
+from store.errors import Unavailable
 from store.growth import Activity, Storage, forecast, window_start
 from store.models import Account, AuditEntry, Bar, Call, Trade, User
 from store.schema import connected
 from store.storage import storage
 from tests.conftest import settings_for
 from tests.ledger import record
-from tests.postgres_server import Server
+from tests.postgres_server import Server, connect
 from tests.server.running import trade_history
 from tests.test_plans import Sent, on_trades, plan
 
@@ -440,3 +441,20 @@ async def test_a_schema_that_is_not_up_to_date_is_not_measured(
     code, said, _ = await trade_history(url, tmp_path, "status", "--json")
 
     assert (code, json.loads(said)["storage"]) == (0, None)
+
+
+async def test_rows_on_other_machines_are_not_measured(
+    store: Store, database_url: str, dialect: str
+) -> None:
+    """What Citus distributes is in a catalogue of this name."""
+    if dialect == "sqlite":
+        return
+    owner = await connect(database_url)
+    await owner.execute("CREATE TABLE pg_dist_partition (logicalrelid regclass)")
+    await owner.execute("GRANT SELECT ON pg_dist_partition TO trade_history_operator")
+    assert (await measured(store)).total > 0
+    await owner.execute("INSERT INTO pg_dist_partition VALUES ('trades')")
+    await owner.close()
+
+    with pytest.raises(Unavailable, match="`SELECT \\* FROM citus_tables` gives their sizes"):
+        await measured(store)
