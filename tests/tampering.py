@@ -15,7 +15,8 @@ from tests.postgres_server import connect
 TABLES = [table.name for table in Base.metadata.sorted_tables]
 CHECKS = """
     SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
-    FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace"""
+    FROM pg_constraint WHERE contype = 'c' AND coninhcount = 0
+        AND connamespace = 'public'::regnamespace"""
 
 
 class Owner:

@@ -128,7 +128,9 @@ async def every_answer_by_rest(store: Store) -> dict[str, Any]:
     told = {}
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        reads = [path for path, ways in app.openapi()["paths"].items() if "get" in ways]
+        paths = app.openapi()["paths"].items()
+        # An operator's report is about all users.
+        reads = [path for path, ways in paths if "get" in ways and "/operator/" not in path]
         for path, arguments in [(one, given) for one in reads for given in asked_by_rest(one)]:
             at = path.format(number=arguments.pop("number", 1)) if "{" in path else path
             response = await client.get(at, params=arguments)

@@ -116,7 +116,7 @@ async def plan(driver: Any, sent: Sent) -> Any:
         explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sent.statement}"
         told = await driver.fetchval(explained, *sent.parameters)
         return list(nodes((json.loads(told) if isinstance(told, str) else told)[0]["Plan"]))
-    rows = await driver.execute_fetchall(f"EXPLAIN QUERY PLAN {sent.statement}")
+    rows = await driver.execute_fetchall(f"EXPLAIN QUERY PLAN {sent.statement}", sent.parameters)
     return [detail for *_, detail in rows]
 
 

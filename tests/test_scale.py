@@ -20,7 +20,7 @@ from benchmarks.scale.plot import Line, Panel, plot
 from benchmarks.scale.proxy import counted
 from store.database import Store
 from store.guards import wrong_guard
-from store.models import Condition, Fill, Leg, Snapshot, Trade
+from store.models import Condition, Fill, Leg, Point, Trade
 from tests.conftest import settings_for
 from tests.postgres_server import connect
 from tests.server.running import ROOT, environment
@@ -123,10 +123,10 @@ async def test_price_paths_are_made_on_request(empty_url: str) -> None:
 
     store = Store(settings_for(empty_url))
     async with store.read(1) as session:
-        marks = list(await session.scalars(select(Snapshot).where(Snapshot.user_id == 1)))
+        marks = list(await session.scalars(select(Point).where(Point.user_id == 1)))
     await store.close()
     assert {mark.trade_number for mark in marks} == {1, 2, 3, 4, 5}
-    assert filled.rows["snapshots"] == len(marks)
+    assert (filled.rows["paths"], len(marks)) == (5, 15)
 
 
 def scale(*options: str) -> str:

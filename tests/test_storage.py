@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from store.byte_sizes import bytes_of, shown_bytes
-from store.database import Store
+from store.database import Store, driver_of
 from store.errors import Unavailable
 from store.growth import Activity, Storage, forecast, window_start
 from store.models import Account, AuditEntry, Bar, Call, Trade, User
@@ -371,7 +371,7 @@ async def test_no_table_is_read_from_end_to_end(store: Store) -> None:
             step
             for one in sent
             if "PRAGMA" not in one.statement
-            for step in await plan(session, one)
+            for step in await plan(driver_of(session), one)
         ]
 
     assert on_trades(steps)

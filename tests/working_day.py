@@ -22,6 +22,7 @@ from store.context import context
 from store.database import Store
 from store.errors import Conflict
 from store.exporting import ALL, Export
+from store.folding import report
 from store.importers import read
 from store.importing import import_file
 from store.keyring import Keyring, MasterKey
@@ -180,6 +181,7 @@ async def operating(store: Store, folder: Path) -> None:
 
 async def reading(store: Store) -> None:
     await every_answer_by_rest(store)
+    await store.survey(report)
     await everything_read(store)
     async with store.read(1) as session:
         await require_user(session)

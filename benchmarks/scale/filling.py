@@ -8,7 +8,8 @@ second ones: one user's thousand trades lie on a thousand pages, as recording wo
 
 Keys, foreign keys and indexes are taken away and made again, triggers and walls stand aside,
 all of it inside one transaction, at whose end the catalog has to be what it was. Of the audit
-and of callers' keys there is nothing: these trades were not recorded one by one.
+and of callers' keys there is nothing: these trades were not recorded one by one. Nor are they
+noted for the operator's report: its sums have to be made anew afterwards.
 """
 
 import tempfile
@@ -27,7 +28,7 @@ from benchmarks.scale.book import record_book
 from store.columns import Moment
 from store.database import Store
 from store.errors import Conflict
-from store.models import Base, Unfolded
+from store.models import Base
 from store.schema import upgrade
 from store.settings import Settings
 
@@ -83,7 +84,7 @@ async def fill(settings: Settings, sizes: Sizes, snapshots: int = 0, days: int =
         say(f"Recording a book of {days * each:,} trades ...")
         book = await _recorded(days, each, snapshots)
         aside: Postgresql | Sqlite
-        tables = [*(table.name for table in book), Unfolded.__tablename__]
+        tables = [table.name for table in book]
         if connection.dialect.name == "postgresql":
             aside = Postgresql(connection, tables)
             blocks = _rounds(sizes)
@@ -93,11 +94,6 @@ async def fill(settings: Settings, sizes: Sizes, snapshots: int = 0, days: int =
         async with aside.set():
             await _stage(connection, book, sizes)
             rows = await _multiply(connection, book, Picking(days, each), list(blocks))
-            # As the triggers would have noted them.
-            await connection.exec_driver_sql(
-                "INSERT INTO unfolded (user_id, number, effect)"
-                " SELECT user_id, number, 1 FROM trades WHERE status = 'closed'"
-            )
             say(f"Making keys and indexes ({time.perf_counter() - begun:,.0f} s so far) ...")
         await aside.settle()
         size = await aside.bytes()
