@@ -129,7 +129,7 @@ def generate(
 async def filled(settings: Settings, sizes: Sizes, snapshots: int) -> Filled:
     """The ledgers, folded for the operator's report."""
     found = await fill(settings, sizes, snapshots)
-    store = Store(settings)
+    store = Store(settings.model_copy(update={"statement_timeout_seconds": 3_600}))
     try:
         await rebuild_fold(store)
     finally:

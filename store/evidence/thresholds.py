@@ -5,7 +5,7 @@ from store.stats import WEEKS_MIN
 ALPHA = 0.05  # Adjusted chance of luck up to which an edge is supported ...
 HINT = 0.20  # ... and up to which there is a hint.
 CLOSED_MIN = 50  # Closed trades of a book below which no claim is made.
-JUDGED_MAX = 250_000  # Beyond, its columns are too many for one answer to read.
+JUDGED_MAX = 100_000  # Judging more takes longer than a question may.
 SIDE_MIN = 5  # Wins, and losses.
 # Trades of a few days could all share one mood of the market, and nothing would show it.
 TOO_FEW_WEEKS = f"trades of fewer than {WEEKS_MIN} weeks"
