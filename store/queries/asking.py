@@ -195,8 +195,15 @@ async def ask(
     session.info["version"] = first.version or 0  # For `answered`.
     groups = Grouped.of(first)
     books = [
-        # The database counts what matches where there are books to choose between.
-        Book(mode, currency, zone, book_n, groups.n if n is None else n, open_n)
+        # What is counted apart is not known from the groups of the chosen book.
+        Book(
+            mode,
+            currency,
+            zone,
+            book_n=groups.n if book_n is None else book_n,
+            n=groups.n if n is None else n,
+            open_n=open_n,
+        )
         for mode, currency, zone, book_n, n, open_n in json.loads(first.books or "[]")
     ]
     chosen = (first.chosen_mode, first.chosen_currency)
@@ -271,7 +278,8 @@ def _of_mode(filters: Shape, mode: Any) -> list[ColumnElement[bool]]:
 def _books(filters: Shape) -> Select[Any]:
     """The books with trades of any status, as `Book` takes them: an account is of one mode and
     one currency for ever, and its trades with it. Counting by book reads the index in its
-    order, where grouping trades by currency would sort them all."""
+    order, where grouping trades by currency would sort them all. Where there is one book only,
+    what its groups tell is not counted again but null."""
     mode = literal("all", Text) if filters.mode == "all" else Account.mode.expression
     one_zone = func.min(Account.zone) == func.max(Account.zone)
     kept = (
@@ -294,13 +302,15 @@ def _books(filters: Shape) -> Select[Any]:
     matching = func.count().filter(*filters.matching(closed=False), true())
     open_n = select(matching).where(*of_book, Trade.status == "open")
     several = select(func.count()).select_from(kept).scalar_subquery() > 1
-    n = count("closed", filters.matching(closed=True))
+    narrowing = filters.matching(closed=True)
+    book_n = count("closed")
+    n = case((several, count("closed", narrowing)))
     # Not EXISTS, for which PostgreSQL looks at all trades of a user with an empty account.
     any_trade = select(literal(1)).where(*of_book).limit(1).correlate(kept).scalar_subquery()
     return select(
         kept,
-        count("closed").label("book_n"),
-        case((several, n)).label("n"),
+        (book_n if narrowing else n).label("book_n"),
+        n.label("n"),
         open_n.correlate(kept).scalar_subquery().label("open_n"),
     ).where(any_trade.is_not(None))
 
