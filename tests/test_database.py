@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from store.database import Store
+from store.database import Store, driver_of
 from store.models import User
 from store.schema import add_user
 
@@ -34,6 +34,38 @@ async def test_a_reader_cannot_write(store: Store) -> None:
     async with store.read() as session:
         with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
             await session.execute(update(User).values(ledger_version=9))
+
+
+async def test_sqlite_is_told_only_what_changes_between_reading_and_writing(
+    store: Store,
+) -> None:
+    """Whatever a PRAGMA says, all statements of its connection are prepared anew."""
+    if store.database.dialect == "postgresql":
+        pytest.skip("PostgreSQL hears it with BEGIN")
+    said = list[str]()
+    async with store.read() as session:
+        await driver_of(session).set_trace_callback(said.append)
+
+    for doors in ((store.read, store.read), (store.write, store.write), (store.read,)):
+        for door in doors:
+            async with door():
+                pass
+
+    reads, writes = ["BEGIN", "COMMIT"], ["BEGIN IMMEDIATE", "COMMIT"]
+    assert said == [
+        "COMMIT", *reads, *reads,
+        "PRAGMA query_only = OFF", *writes, *writes,
+        "PRAGMA query_only = ON", *reads,
+    ]  # fmt: skip
+
+
+async def test_a_reader_cannot_write_after_a_writer_of_the_same_connection(store: Store) -> None:
+    async with store.write() as session:
+        await session.execute(update(User).values(ledger_version=9))
+
+    async with store.read() as session:
+        with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
+            await session.execute(update(User).values(ledger_version=10))
 
 
 async def test_on_postgresql_a_user_sees_its_own_rows_whatever_the_statement_says(
