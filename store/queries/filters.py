@@ -20,8 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from store.columns import Count, Day, Moment, Words
 from store.errors import Invalid
 from store.models import Account, Strategy, Trade
-from store.records import storable
-from store.vocabulary import name_key
+from store.vocabulary import name_key, storable
 
 A = TypeVar("A")
 NONE = SkipJsonSchema[None]
