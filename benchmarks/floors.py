@@ -119,9 +119,9 @@ async def _on_postgresql(driver: Any, tool: Tool, user: int) -> Call:
 
 async def _on_sqlite(driver: Any, tool: Tool, user: int) -> Call:
     statement = tool.statement.replace("$", "?")  # The driver keeps what it has prepared.
+    await driver.execute("PRAGMA query_only = ON")
 
     async def floor() -> Any:
-        await driver.execute("PRAGMA query_only = ON")
         await driver.execute("BEGIN")
         rows = await driver.execute_fetchall(statement, (user, *tool.parameters))
         await driver.execute("COMMIT")

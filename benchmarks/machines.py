@@ -15,6 +15,8 @@ from store.database import Store
 from store.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
+# What is measured is worked out each time, unless it is said that it is remembered.
+WORKED_OUT = {"TRADE_HISTORY_ANSWERS_REMEMBERED": "0"}
 
 
 def settings_for(url: str, user_id: int) -> Settings:
@@ -23,6 +25,7 @@ def settings_for(url: str, user_id: int) -> Settings:
         DATABASE_URL=SecretStr(url),
         DATABASE_URL_FILE=None,
         TRADE_HISTORY_USER_ID=user_id,
+        TRADE_HISTORY_ANSWERS_REMEMBERED=0,
     )
 
 
@@ -33,6 +36,7 @@ def on_stdio(folder: Path, url: str, user_id: int, *command: str) -> StdioServer
         "PYTHONPATH": str(ROOT),
         "DATABASE_URL": url,
         "TRADE_HISTORY_USER_ID": str(user_id),
+        **WORKED_OUT,
     }
     return StdioServerParameters(
         command=sys.executable, args=list(command), env=inherited | chosen, cwd=folder

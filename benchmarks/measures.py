@@ -8,6 +8,7 @@ from typing import Any
 NAMES = {
     "floor": "floor",
     "store": "store",
+    "again": "asked again",
     "stdio": "stdio",
     "empty_stdio": "empty, stdio",
     "http": "HTTP",

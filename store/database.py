@@ -44,6 +44,7 @@ OPERATOR_ROLE = "trade_history_operator"
 NEWS = "trade_history"  # PostgreSQL's channel on which recordings are announced.
 BUSY_SECONDS = 30  # For another program that writes to the same SQLite file: an import.
 POOL_SECONDS = 30  # For a connection that others of this program use.
+READS, WRITES = "PRAGMA query_only = ON", "PRAGMA query_only = OFF"
 RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
 
@@ -63,6 +64,7 @@ class Store:
             limit_statements(self.engine, settings.statement_timeout_seconds)
         self.replica = replica_of(settings)
         self.memory = Memory()
+        self.answers = Memory(settings.answers_remembered)
         self._writing = asyncio.Lock()
 
     async def answer(
@@ -167,7 +169,7 @@ class Store:
         user = self._user(user_id)
         opening = self._opening(user, ROLE, write=False)
         async with open_connection(replica.engine, replica.database, opening) as connection:
-            session = self._session(connection, user, self.memory)
+            session = self._session(connection, user, self.memory, self.answers)
             await replica.require(session, user)
             yield session
             await commit(connection)
@@ -180,17 +182,21 @@ class Store:
         opening = self._opening(user, role, write=write)
         async with open_connection(self.engine, self.database, opening, role) as connection:
             # What a writer has not committed yet is nothing to remember.
-            session = self._session(connection, user, Memory() if write else self.memory)
+            known = (Memory(0), Memory(0)) if write else (self.memory, self.answers)
+            session = self._session(connection, user, *known)
             yield session
             if keep:
                 await commit(connection, self._announcement(session))
         if keep and self.replica is not None:
             self.replica.must_have(user, session.info.get("entry", 0))
 
-    def _session(self, connection: AsyncConnection, user: int, memory: Memory) -> AsyncSession:
+    def _session(
+        self, connection: AsyncConnection, user: int, memory: Memory, answers: Memory
+    ) -> AsyncSession:
         info = {
             "user_id": user,
             "memory": memory,
+            "answers": answers,
             "driver": _driver(connection),
             "seconds": self.settings.statement_timeout_seconds,
         }
@@ -207,9 +213,7 @@ class Store:
 
     def _opening(self, user: int, role: str, *, write: bool) -> list[str]:
         if self.database.dialect == "sqlite":
-            # query_only is left on by readers, so writers say theirs too.
-            only, begin = ("OFF", "BEGIN IMMEDIATE") if write else ("ON", "BEGIN")
-            return [f"PRAGMA query_only = {only}", begin]
+            return [WRITES, "BEGIN IMMEDIATE"] if write else [READS, "BEGIN"]
         # SET LOCAL takes no parameters; `user` and the timeout are integers.
         timeout = int(self.settings.statement_timeout_seconds * 1000)
         # One snapshot for all statements of a reader, as SQLite gives it.
@@ -251,6 +255,12 @@ def memory_of(session: AsyncSession) -> Memory:
     return memory
 
 
+def answers_of(session: AsyncSession) -> Memory:
+    """The answers that this process remembers of this database."""
+    answers: Memory = session.info["answers"]
+    return answers
+
+
 def token_of(session: AsyncSession) -> str | None:
     """The API token on whose behalf this transaction writes; None from within."""
     token: str | None = session.info.get("token")
@@ -288,6 +298,7 @@ def create_engine(settings: Settings, database: Database | None = None) -> Async
         pool_timeout=POOL_SECONDS,
         pool_recycle=-1 if in_memory else RECYCLE_SECONDS,
         pool_use_lifo=True,
+        pool_reset_on_return=None,  # `_give_back` says ROLLBACK where there is anything to undo.
         hide_parameters=True,
     )
     if database.path is not None:
@@ -367,8 +378,13 @@ async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
 
 
 async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) -> None:
+    """Say `opening`, but not again what SQLite's connection is set to already: whatever a
+    PRAGMA sets, all prepared statements are prepared anew."""
+    known = connection.sync_connection.info  # type: ignore[union-attr]
+    new = [text for text in opening if text != known.get("set")]
     try:
-        await say(connection, opening)
+        await say(connection, new)
+        known.update(("set", text) for text in new if text in (READS, WRITES))
     except faults() as error:
         if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
             raise

@@ -71,6 +71,7 @@ class Settings(Environment):
         "TRADE_HISTORY_KEYS_FILE": "the path of a file that holds such keys",
         "TRADE_HISTORY_USER_ID": "a whole number from 1",
         "TRADE_HISTORY_POOL_SIZE": "a whole number from 1 to 50",
+        "TRADE_HISTORY_ANSWERS_REMEMBERED": "a whole number from 0 to 100000",
         "TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS": "a whole number from 1 to 600",
         "TRADE_HISTORY_PG_PREPARED": "auto, on or off",
         "STORE_QUOTA": "a size such as 500MB, 8GB or 1GiB",
@@ -87,6 +88,10 @@ class Settings(Environment):
     keys_file: Path | None = Field(default=None, validation_alias="TRADE_HISTORY_KEYS_FILE")
     user_id: int = Field(default=1, ge=1, le=2**53, validation_alias="TRADE_HISTORY_USER_ID")
     pool_size: int = Field(default=5, ge=1, le=50, validation_alias="TRADE_HISTORY_POOL_SIZE")
+    # Each of up to some 20 KB; 0 works every answer out anew.
+    answers_remembered: int = Field(
+        default=500, ge=0, le=100_000, validation_alias="TRADE_HISTORY_ANSWERS_REMEMBERED"
+    )
     statement_timeout_seconds: int = Field(
         default=5, ge=1, le=600, validation_alias="TRADE_HISTORY_STATEMENT_TIMEOUT_SECONDS"
     )

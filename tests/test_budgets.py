@@ -106,14 +106,15 @@ async def test_answers_shrink_with_their_limit(store: Store) -> None:
             assert tokens(text_in(small)) < tokens(text_in(large))
 
 
-async def trips_of(url: str, name: str) -> int:
+async def trips_of(url: str, name: str, remembered: int = 0) -> int:
     """Round trips of a question that was put before on the same connection.
 
     The fewest of some calls: what was asked is logged in between, outside any answer's path.
     """
     arguments = {"number": 1} if name == "get_trade" else {}
     async with counted(url) as trips:
-        store, found = Store(settings_for(trips.url)), list[int]()
+        settings = settings_for(trips.url).model_copy(update={"answers_remembered": remembered})
+        store, found = Store(settings), list[int]()
         async with Client(build(store)) as client:
             for _ in range(7):
                 before = trips.count
@@ -134,6 +135,7 @@ class TestOnPostgreSQL:
         await record_one(direct_url)
 
         assert await trips_of(direct_url, name) == 3
+        assert await trips_of(direct_url, name, remembered=1) == 3
 
     @pytest.mark.parametrize("name", NAMES)
     async def test_where_nothing_stays_prepared_it_takes_one_more(

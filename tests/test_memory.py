@@ -1,13 +1,20 @@
 """What a process remembers: results, each good for one ledger version."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from store.accounts import AccountEntry, put_account
 from store.database import Store
 from store.memory import Memory
-from store.queries.books import remembered
+from store.queries import remembering
 from store.queries.get_best_entry_conditions import get_best_entry_conditions
+from store.queries.get_trade_history import get_trade_history
+from store.queries.remembering import remembered
+from store.schema import add_user, prepare
+from tests.conftest import settings_for
 from tests.ledger import record
 
 
@@ -65,19 +72,69 @@ async def test_what_is_asked_while_writing_is_not_remembered(store: Store) -> No
     async with store.write() as session:
         await get_best_entry_conditions(session)
 
+    assert (len(store.memory), len(store.answers)) == (0, 0)
+    await store.answer(get_best_entry_conditions)
+    assert (len(store.memory), len(store.answers)) == (1, 1)
+
+
+async def test_an_answer_is_given_again_until_its_user_records(store: Store) -> None:
+    await record(store, "2026-01-05 SPY +10")
+    await add_user(store, 2, "another")
+    first = await store.answer(get_trade_history)
+
+    again, other = await store.answer(get_trade_history), await store.answer(get_trade_history, 2)
+    await record(store, "2026-01-06 SPY -4")
+    later = await store.answer(get_trade_history)
+
+    assert again.trades is first.trades
+    assert (first.totals.n, other.totals.n, later.totals.n) == (1, 0, 2)
+    assert later.totals.net_pnl == "6.00"
+
+
+async def test_another_question_is_another_answer(store: Store) -> None:
+    await record(store, "2026-01-05 SPY +10\n2026-01-06 AAPL -4")
+
     async with store.read() as session:
-        assert session.info["memory"] is store.memory
-        assert store.memory.get((1, ("conditions", (), False)), 1) is None
+        asked = [
+            await get_trade_history(session, **arguments)
+            for arguments in ({}, {"ticker": "SPY"}, {"ticker": "spy"}, {"limit": 1}, {})
+        ]
+
+    assert [one.totals.n for one in asked] == [2, 1, 1, 2, 2]
+    assert [len(one.trades) for one in asked] == [2, 1, 1, 1, 2]
+
+
+async def test_an_answer_that_is_given_again_says_when_it_was_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(store, "2026-01-05 SPY +10")
+    first = await store.answer(get_trade_history)
+    later = first.provenance.as_of + timedelta(hours=1)
+    monkeypatch.setattr(remembering, "moment_now", lambda: later)
+
+    again = await store.answer(get_trade_history)
+
+    assert again.provenance.as_of == later
+    assert again.model_copy(update={"provenance": first.provenance}) == first
+
+
+async def test_nothing_is_remembered_where_that_is_asked_for(database_url: str) -> None:
+    store = Store(settings_for(database_url).model_copy(update={"answers_remembered": 0}))
+    await prepare(store)
+    await record(store, "2026-01-05 SPY +10")
+
+    await store.answer(get_trade_history)
+
+    assert len(store.answers) == 0
+    await store.close()
 
 
 async def test_an_account_in_another_zone_is_in_the_next_answer(store: Store) -> None:
     await record(store, "2026-01-05 SPY +10")
-    async with store.read() as session:
-        before = await get_best_entry_conditions(session)
+    before = await store.answer(get_best_entry_conditions)
     async with store.write() as session:
         await put_account(session, AccountEntry(name="london", mode="paper", zone="Europe/London"))
 
-    async with store.read() as session:
-        after = await get_best_entry_conditions(session)
+    after = await store.answer(get_best_entry_conditions)
 
     assert (before.scope.zone, after.scope.zone) == ("America/New_York", None)

@@ -154,7 +154,7 @@ def test_a_generated_ledger_is_measured_and_written_down(empty_url: str, tmp_pat
     assert {one["tool"] for one in ordinary["tools"]} == {one["tool"] for one in found["cold"]}
     for one in ordinary["tools"]:
         assert one["tool"] in told
-        assert min(one[kind]["p50"] for kind in ("floor", "store", "stdio", "http")) > 0
+        assert min(one[kind]["p50"] for kind in ("floor", "store", "again", "stdio", "http")) > 0
     assert {one["clients"] for one in ordinary["loads"]} == {1, 8}
     assert ordinary["memory"]["most_mb"] > 0
     assert len(list(plans.iterdir())) == 4

@@ -2,8 +2,10 @@
 the machine meets all alike:
 
 - floor: one prepared statement over the same rows through the same driver (floors.py);
-- store: the question put to the store in this process, answer model included;
-- stdio, HTTP: the real server, a process of its own, asked by the SDK's client;
+- store: the question put to the store in this process, worked out, answer model included;
+- again: the same, where the store remembers the answer and makes sure that it still holds;
+- stdio, HTTP: the real server, a process of its own that works each answer out, asked by the
+  SDK's client;
 - empty: a plain SDK server's tool that does nothing, asked the same way.
 """
 
@@ -18,7 +20,7 @@ import asyncpg
 from mcp import Client
 
 from benchmarks.floors import TOOLS, Tool, floors
-from benchmarks.machines import on_stdio, say
+from benchmarks.machines import WORKED_OUT, on_stdio, say
 from benchmarks.measures import Measured
 from store import queries
 from store.database import Store
@@ -27,6 +29,7 @@ from store.queries.answer import Answer
 from store.settings import Settings
 from tests.server.running import SERVER, Listening, listening
 
+ANSWERS = 500  # As many as a server remembers.
 WARM_UP = 10  # PostgreSQL settles on a plan after five runs.
 QUERIES = {query.__name__: query for query in queries.load()}
 EMPTY = ("-m", "benchmarks.empty_server")
@@ -43,19 +46,28 @@ FAULTS = (RefusedError, StoreError, asyncpg.PostgresError)
 
 @dataclass(frozen=True)
 class Doors:
-    """Everything of one user that can be asked; `served` is the server that listens."""
+    """Everything of one user that can be asked; `remembering` keeps its answers, `store` and
+    the servers do not; `served` is the server that listens."""
 
     store: Store
+    remembering: Store
     floor_of: Callable[[Tool], Awaitable[Call]]
     clients: dict[str, Client]  # By transport; those of the empty server too.
     served: Listening | None
 
     async def ways(self, tool: Tool) -> dict[str, Call]:
-        async def ask_store() -> Answer:
-            async with self.store.read() as session:
-                return await QUERIES[tool.name](session, **tool.arguments)
+        def asking(store: Store) -> Call:
+            async def ask() -> Answer:
+                async with store.read() as session:
+                    return await QUERIES[tool.name](session, **tool.arguments)
 
-        found: dict[str, Call] = {"floor": await self.floor_of(tool), "store": ask_store}
+            return ask
+
+        found: dict[str, Call] = {
+            "floor": await self.floor_of(tool),
+            "store": asking(self.store),
+            "again": asking(self.remembering),
+        }
         for way, client in self.clients.items():
             empty = way.startswith("empty")
             name, arguments = ("empty", {}) if empty else (tool.name, tool.arguments)
@@ -79,15 +91,17 @@ async def doors(settings: Settings, folder: Path, *, http: bool) -> AsyncIterato
     assert settings.database_url
     url, user = settings.database_url.get_secret_value(), settings.user_id
     store, served = Store(settings), None
+    remembering = Store(settings.model_copy(update={"answers_remembered": ANSWERS}))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
+        stack.push_async_callback(remembering.close)
         floor_of = await stack.enter_async_context(floors(settings))
         clients = {
             "stdio": Client(on_stdio(folder, url, user, "-m", "mcp_server")),
             "empty_stdio": Client(on_stdio(folder, url, user, *EMPTY)),
         }
         if http:
-            who = {"TRADE_HISTORY_USER_ID": str(user)}
+            who = {"TRADE_HISTORY_USER_ID": str(user), **WORKED_OUT}
             serving = [
                 await stack.enter_async_context(
                     listening("streamable-http", url, folder, program=program, **who)
@@ -98,7 +112,7 @@ async def doors(settings: Settings, folder: Path, *, http: bool) -> AsyncIterato
             clients |= {"http": Client(served.url), "empty_http": Client(serving[1].url)}
         for client in clients.values():
             await stack.enter_async_context(client)
-        yield Doors(store, floor_of, clients, served)
+        yield Doors(store, remembering, floor_of, clients, served)
 
 
 async def warm(doors: Doors, calls: int, warm_up: int = WARM_UP) -> list[Measured]:

@@ -6,7 +6,7 @@ never NaN or Infinity. The structured form and the text stand alone and say the 
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -30,6 +30,11 @@ Evidence = Literal[
     "none", "insufficient", "descriptive", "confirmed", "supported", "suggestive", "faded",
     "wins_but_loses_money", "loses_often_but_makes_money",
 ]  # fmt: skip
+
+
+def moment_now() -> datetime:
+    """Now, to the second, as answers say it."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def money(value: Decimal | str | None) -> str | None:

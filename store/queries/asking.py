@@ -10,12 +10,10 @@ import asyncio
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from re import fullmatch
 from typing import Any
-from typing import cast as cast_type
 
 from sqlalchemy import (
     CTE,
@@ -24,7 +22,6 @@ from sqlalchemy import (
     Label,
     Select,
     Text,
-    and_,
     bindparam,
     case,
     cast,
@@ -41,22 +38,19 @@ from store.database import user_of
 from store.errors import NotFound
 from store.evidence.thresholds import CLOSED_MIN, JUDGED_MAX
 from store.models import Account, Strategy, Trade, User
-from store.queries.answer import Evidence, Provenance, Scope, money
-from store.queries.filters import USER, Filters, Shape
-from store.queries.running import fetch
+from store.queries.answer import Evidence, Provenance, Scope, moment_now, money
+from store.queries.filters import Filters, Shape
+from store.queries.running import USER, fetch
 from store.queries.summing import Grouped, as_json, grouped, kept_money
 from store.stats import Sums
 from store.vocabulary import name_key
 
 KNOWN_SHOWN = 10
+# As SQL expressions, for a list of values is spelt out anew whenever it is asked.
+BOTH = (literal("live"), literal("paper"))
 # Names are the user's or a file's words; in an error only what reads as a name is repeated,
 # not as a sentence: four words, 40 characters.
 PLAIN_NAME = r"(?=.{1,40}$)[\w.:+&/()%-]+( [\w.:+&/()%-]+){0,3}"
-
-
-def moment_now() -> datetime:
-    """Now, to the second, as answers say it."""
-    return datetime.now(UTC).replace(microsecond=0)
 
 
 @dataclass(frozen=True)
@@ -69,28 +63,6 @@ class Book:
     book_n: int
     n: int
     open_n: int
-    unrealised_pnl: Decimal | None
-    first: date | None
-    last: date | None
-    last_closed: datetime | None
-
-    @classmethod
-    def of(cls, row: Sequence[Any]) -> "Book":
-        mode, currency, zone, book_n, n, open_n, unrealised, first, last, last_closed = row
-        return cls(
-            mode=mode,
-            currency=currency,
-            zone=zone,
-            book_n=book_n,
-            n=n,
-            open_n=open_n,
-            unrealised_pnl=None if unrealised is None else kept_money(unrealised),
-            first=date.fromisoformat(first) if first else None,
-            last=date.fromisoformat(last) if last else None,
-            last_closed=datetime.fromisoformat(last_closed).astimezone(UTC)
-            if last_closed
-            else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -105,6 +77,7 @@ class Asked:
     version: int
     book: Book | None
     others: tuple[Book, ...]
+    unrealised_pnl: Decimal | None  # Of the open trades that match.
     groups: Grouped
     rows: Sequence[Any]
 
@@ -150,13 +123,14 @@ class Asked:
 
     def scope(self) -> Scope:
         book = self.book
+        first, last = self.groups.days
         return Scope(
             filters=self.filters.said(),
             mode=self.filters.mode or (book.mode if book else None),  # type: ignore[arg-type]
             currency=book.currency if book else None,
             zone=book.zone if book else None,
-            first=book.first if book else None,
-            last=book.last if book else None,
+            first=first,
+            last=last,
             trades=self.n,
             left_out=list(self._left_out()),
         )
@@ -165,7 +139,7 @@ class Asked:
         if self.book is None:
             return
         if self.book.open_n and self.filters.status not in ("open", "all"):
-            marked = money(self.book.unrealised_pnl)
+            marked = money(self.unrealised_pnl)
             worth = f", unrealised P&L {marked}" if marked is not None else ", none marked"
             yield f"{self.book.open_n} open{worth}"
         for other in self.others:
@@ -176,10 +150,7 @@ class Asked:
             yield f"{other.n} {kind}"
 
     def provenance(self) -> Provenance:
-        return Provenance(
-            as_of=moment_now(),
-            last_closed=self.book.last_closed if self.book else None,
-        )
+        return Provenance(as_of=moment_now(), last_closed=self.groups.last_closed)
 
 
 @dataclass(frozen=True)
@@ -221,7 +192,13 @@ async def ask(
         shape=(shape, question) if kept else None,
     )
     first = rows[0]
-    books = [Book.of(row) for row in json.loads(first.books or "[]")]
+    session.info["version"] = first.version or 0  # For `answered`.
+    groups = Grouped.of(first)
+    books = [
+        # The database counts what matches where there are books to choose between.
+        Book(mode, currency, zone, book_n, groups.n if n is None else n, open_n)
+        for mode, currency, zone, book_n, n, open_n in json.loads(first.books or "[]")
+    ]
     chosen = (first.chosen_mode, first.chosen_currency)
     if not any(book.n or book.open_n for book in books):
         await refuse_unknown(session, filters)
@@ -230,7 +207,8 @@ async def ask(
         version=first.version or 0,
         book=next((book for book in books if (book.mode, book.currency) == chosen), None),
         others=tuple(book for book in books if (book.mode, book.currency) != chosen),
-        groups=Grouped.of(first),
+        unrealised_pnl=None if first.unrealised is None else kept_money(first.unrealised),
+        groups=groups,
         rows=[row for row in rows if row.position is not None],
     )
 
@@ -241,23 +219,24 @@ def statement(filters: Shape, question: Question) -> Select[Any]:
     chosen = _chosen(filters, books).cte("chosen")
     currency = select(chosen.c.book_currency).scalar_subquery()
     mode = select(chosen.c.book_mode).scalar_subquery()
-    of_book = [
-        Trade.user_id == USER,
-        *([] if filters.mode == "all" else [Trade.mode == mode]),
-        Trade.currency == currency,
-    ]
+    of_book = [*_of_mode(filters, mode), Trade.currency == currency]
     closed = [*of_book, Trade.status == "closed", *filters.matching(closed=True)]
+    open_ = [*of_book, Trade.status == "open"]
     listed = [
         *of_book,
         *([] if question.any_status else filters.in_status()),
         *filters.matching(closed=filters.status in (None, "closed")),
     ]
+    unrealised = func.sum(type_coerce(Trade.unrealised_pnl, BigInteger)).filter(
+        *filters.matching(closed=False), true()
+    )
     version = select(User.ledger_version).where(User.user_id == USER).scalar_subquery()
     once = [
-        as_json(_listed(filters, books)).label("books"),
+        as_json(select(books).order_by(*books.c).subquery("listed")).label("books"),
         mode.label("chosen_mode"),
         currency.label("chosen_currency"),
         version.label("version"),
+        select(unrealised).where(*open_).scalar_subquery().label("unrealised"),
         *grouped(question.by(*question.shape) if question.by else (), closed),
     ]
     if question.own is None:
@@ -281,42 +260,49 @@ def _unshadowed(name: str) -> str:
     return name if name == "position" else f"own_{name}"
 
 
+def _of_mode(filters: Shape, mode: Any) -> list[ColumnElement[bool]]:
+    """Trades of the user in a book of `mode`; all modes are named, for they lead the index."""
+    return [
+        Trade.user_id == USER,
+        Trade.mode.in_(BOTH) if filters.mode == "all" else Trade.mode == mode,
+    ]
+
+
 def _books(filters: Shape) -> Select[Any]:
-    """Counts per mode and currency: closed trades that match, open ones, and all closed."""
-    closed = and_(Trade.status == "closed", *filters.matching(closed=True))
-    open_ = and_(Trade.status == "open", *filters.matching(closed=False))
-    mode = literal("all", Text) if filters.mode == "all" else Trade.mode.expression
-    book = [mode.label("book_mode"), Trade.currency.label("book_currency")]
-    counts = (
+    """The books with trades of any status, as `Book` takes them: an account is of one mode and
+    one currency for ever, and its trades with it. Counting by book reads the index in its
+    order, where grouping trades by currency would sort them all."""
+    mode = literal("all", Text) if filters.mode == "all" else Account.mode.expression
+    one_zone = func.min(Account.zone) == func.max(Account.zone)
+    kept = (
         select(
-            *book,
-            func.count().filter(Trade.status == "closed").label("book_n"),
-            func.count().filter(closed).label("n"),
-            func.count().filter(open_).label("open_n"),
-            func.sum(type_coerce(Trade.unrealised_pnl, BigInteger)).filter(open_).label("marked"),
-            func.min(Trade.closed_on).filter(closed).label("first"),
-            func.max(Trade.closed_on).filter(closed).label("last"),
-            func.max(Trade.closed_at).filter(closed).label("last_closed"),
+            mode.label("book_mode"),
+            Account.currency.label("book_currency"),
+            case((one_zone, func.min(Account.zone))).label("zone"),
         )
-        .where(Trade.user_id == USER)
-        .group_by(*book)
+        .where(Account.user_id == USER)
+        .group_by(mode, Account.currency)
+        .cte("kept")
     )
-    return cast_type(Select[Any], counts)
+    of_book = [*_of_mode(filters, kept.c.book_mode), Trade.currency == kept.c.book_currency]
 
+    def count(status: str, matching: Sequence[ColumnElement[bool]] = ()) -> Any:
+        trades = select(func.count()).where(*of_book, Trade.status == status, *matching)
+        return trades.correlate(kept).scalar_subquery()
 
-def _listed(filters: Shape, books: CTE) -> Any:
-    """The books as `Book.of` takes them."""
-    zone = (
-        select(case((func.min(Account.zone) == func.max(Account.zone), func.min(Account.zone))))
-        .where(Account.user_id == USER, Account.currency == books.c.book_currency)
-        .where(*([] if filters.mode == "all" else [Account.mode == books.c.book_mode]))
-        .scalar_subquery()
-    )
-    c: Any = books.c
+    # Open trades are few: all are looked at, which keeps to the index that leads with status.
+    matching = func.count().filter(*filters.matching(closed=False), true())
+    open_n = select(matching).where(*of_book, Trade.status == "open")
+    several = select(func.count()).select_from(kept).scalar_subquery() > 1
+    n = count("closed", filters.matching(closed=True))
+    # Not EXISTS, for which PostgreSQL looks at all trades of a user with an empty account.
+    any_trade = select(literal(1)).where(*of_book).limit(1).correlate(kept).scalar_subquery()
     return select(
-        c.book_mode, c.book_currency, zone.label("zone"), c.book_n, c.n, c.open_n, c.marked,
-        c.first, c.last, c.last_closed,
-    ).order_by(c.book_mode, c.book_currency).subquery("listed")  # fmt: skip
+        kept,
+        count("closed").label("book_n"),
+        case((several, n)).label("n"),
+        open_n.correlate(kept).scalar_subquery().label("open_n"),
+    ).where(any_trade.is_not(None))
 
 
 def _chosen(filters: Shape, books: CTE) -> Select[Any]:

@@ -7,7 +7,7 @@ records again.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,10 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.columns import MONEY_DIGITS, PRICE_DIGITS
-from store.database import memory_of, user_of
+from store.database import user_of
 from store.evidence.book import Book
 from store.evidence.grid import FREE, WEEKDAYS, Value
-from store.models import Condition, Trade, User
+from store.models import Condition, Trade
+from store.queries.remembering import remembered
 from store.queries.summing import day_number
 
 T = TypeVar("T")
@@ -61,36 +62,6 @@ async def worked_out(
         return await asyncio.to_thread(lambda: work(book_of(row)))
 
     return await remembered(session, version, (of, name), read_and_work)
-
-
-async def remembered(
-    session: AsyncSession, version: int, key: Hashable, work: Callable[[], Awaitable[T]]
-) -> T:
-    """What `work` gives, or gave since the user last recorded. `key` tells it from others.
-
-    Who asks while another works on the same waits for that one.
-    """
-    memory, own = memory_of(session), (user_of(session), key)
-    while (known := memory.get(own, version)) is None:
-        if (busy := memory.busy.get((own, version))) is not None:
-            await busy.wait()
-            continue
-        done = memory.busy[own, version] = asyncio.Event()
-        try:
-            known = await work()
-            memory.keep(own, version, known)
-            break
-        finally:
-            del memory.busy[own, version]
-            done.set()
-    result: T = known
-    return result
-
-
-async def ledger_version(session: AsyncSession) -> int:
-    """How often the user has recorded something; no answer changes without."""
-    found = select(User.ledger_version).where(User.user_id == user_of(session))
-    return await session.scalar(found) or 0
 
 
 async def read_book(session: AsyncSession, of: Whole) -> Book:

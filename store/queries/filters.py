@@ -14,15 +14,18 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import BindParameter, ColumnElement, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.columns import Count, Day, Moment, Words
 from store.errors import Invalid
 from store.models import Account, Strategy, Trade
+from store.queries.answer import Answer
+from store.queries.remembering import answered
+from store.queries.running import USER
 from store.vocabulary import name_key, storable
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Answer)
 NONE = SkipJsonSchema[None]
 
 Status = Literal["open", "closed", "superseded", "void", "all"]
@@ -113,7 +116,6 @@ KEPT: dict[str, Callable[[str], str]] = {
     "structure": lambda word: name_key(word).replace(" ", "_"),
 }
 NO_VALUES: Mapping[str, Any] = {}
-USER: BindParameter[int] = bindparam("user_id", type_=Count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +217,8 @@ def question(
             # Blank is what some hosts send for an argument that is not given.
             given = {name: value for name, value in arguments.items() if value not in (None, "")}
             mine = Filters(**{name: given.pop(name) for name in names if name in given})
-            return await function(session, mine, **given)
+            asked = (function.__name__, mine, repr(sorted(given.items())))
+            return await answered(session, asked, lambda: function(session, mine, **given))
 
         ask.__signature__ = signature(function).replace(  # type: ignore[attr-defined]
             parameters=[session, *asked], return_annotation=result

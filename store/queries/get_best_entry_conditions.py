@@ -24,7 +24,7 @@ from store.evidence.verdicts import (
 from store.models import Trade
 from store.queries.answer import Answer, Counts, Evidence, Optional, Part, Rate, Ratio
 from store.queries.asking import Asked, Question, ask, refuse_unknown
-from store.queries.books import Whole, ledger_version, remembered, worked_out
+from store.queries.books import Whole, worked_out
 from store.queries.filters import Filters, question
 from store.stats import Sums, design_effect
 
@@ -78,11 +78,10 @@ async def get_best_entry_conditions(
     """Entry conditions that go with winning, tested against luck over the whole book (scores,
     greeks, IV, DTE, strategy, structure, day, hour, ticker, recorded facts, pairs). A ticker
     adds its own shrunk rate; testing a part picked first would find edges that are not there."""
-    version = await ledger_version(session)
-    key = ("conditions", tuple(filters.said().items()), avoid)
-    asked, found, own = await remembered(
-        session, version, key, partial(_worked_out, session, filters, avoid)
-    )
+    ticker = filters.ticker.strip().upper() if filters.ticker else None
+    asked = await ask(session, Filters(mode=filters.mode), BY_TICKER, {"own": ticker})
+    found = await evidence_of(session, asked, avoid=avoid)
+    own = await _own(session, filters, asked, found, ticker)
     best = found.verdicts[0].tier if found.verdicts else "insufficient"
     evidence: Evidence = (own.tier if own else best) if asked.n else "none"
     return EntryConditions(
@@ -107,15 +106,6 @@ def _by_ticker() -> Sequence[Label[Any]]:
 
 
 BY_TICKER = Question(by=_by_ticker)
-
-
-async def _worked_out(
-    session: AsyncSession, filters: Filters, avoid: bool
-) -> tuple[Asked, Verdicts, OwnRate | None]:
-    ticker = filters.ticker.strip().upper() if filters.ticker else None
-    asked = await ask(session, Filters(mode=filters.mode), BY_TICKER, {"own": ticker})
-    found = await evidence_of(session, asked, avoid=avoid)
-    return asked, found, await _own(session, filters, asked, found, ticker)
 
 
 async def evidence_of(session: AsyncSession, asked: Asked, *, avoid: bool) -> Verdicts:

@@ -25,9 +25,10 @@ from store.queries.answer import (
     Totals,
 )
 from store.queries.asking import Asked, Question, ask
-from store.queries.books import Whole, closed_trades, remembered, worked_out
+from store.queries.books import Whole, closed_trades, worked_out
 from store.queries.course import course_of
 from store.queries.filters import Filters, question
+from store.queries.remembering import remembered
 from store.stats import (
     Kelly,
     Sums,

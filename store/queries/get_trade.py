@@ -21,8 +21,8 @@ from store.queries.answer import (
     PlainOrNone,
     Provenance,
     Scope,
+    moment_now,
 )
-from store.queries.asking import moment_now
 from store.queries.filters import Filters, question
 from store.queries.nested import rows_of
 from store.vocabulary import visible

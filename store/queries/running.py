@@ -10,13 +10,15 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import BindParameter, Dialect, Select, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.columns import Count
 from store.database import driver_of
 from store.stopping import stopped_in_time
 
 SHAPES = 500
+USER: BindParameter[int] = bindparam("user_id", type_=Count)
 
 Process = Callable[[Any], Any] | None
 

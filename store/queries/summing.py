@@ -7,8 +7,9 @@ row of an answer; what belongs together is added up here, exactly.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from operator import mul
@@ -33,8 +34,9 @@ from store.columns import MONEY_DIGITS
 from store.models import Trade
 from store.stats import BLOCK_WEEKS, Clusters, Sums
 
-Key = Sequence[Any]
-MONEY_COLUMNS, WEEK_COLUMNS = 7, 3  # After the key.
+Key = tuple[Any, ...]
+Weeks = dict[int, tuple[int, int]]  # Week of entry: wins and decided trades.
+MONEY_COLUMNS = 10  # After the key.
 Name = TypeVar("Name", bound=Hashable)
 WIN, BREAKEVEN, LOSS = 1, 0, -1
 
@@ -94,6 +96,9 @@ def grouped(by: Sequence[Label[Any]], trades: Sequence[ColumnElement[bool]]) -> 
               for column in (Trade.gross_pnl, Trade.fees, Trade.net_pnl)),
             func.sum(real * real).label("squares"),
             func.sum(real * real * real).label("cubes"),
+            func.min(Trade.closed_on).label("first"),
+            func.max(Trade.closed_on).label("last"),
+            func.max(Trade.closed_at).label("last_closed"),
         )
         .where(*trades)
         .group_by(*by, sign)
@@ -115,9 +120,9 @@ def grouped(by: Sequence[Label[Any]], trades: Sequence[ColumnElement[bool]]) -> 
 
 @dataclass(frozen=True)
 class Grouped:
-    """Sums by group as SQL gave them: `money` has the group's key, sign of the outcome, n, gross
-    P&L, fees, net P&L and the sums of its squares and cubes; `weeks` the key, the week of
-    entry, wins and decided trades."""
+    """Sums by group as SQL gave them. `money`: the group's key, sign of the outcome, n, gross
+    P&L, fees, net P&L and the sums of its squares and cubes, first and last day and last moment
+    of exit. `weeks`: the key, the week of entry, wins and decided trades."""
 
     money: Sequence[Sequence[Any]] = ()
     weeks: Sequence[Sequence[Any]] = ()
@@ -130,29 +135,72 @@ class Grouped:
     def total(self) -> Sums:
         return self.by(lambda key: ()).get((), Sums())
 
+    @property
+    def n(self) -> int:
+        return sum(row[-MONEY_COLUMNS + 1] for row in self.money)
+
+    @property
+    def days(self) -> tuple[date | None, date | None]:
+        """The first and the last day of exit."""
+        firsts, lasts = ([row[place] for row in self.money] for place in (-3, -2))
+        return (
+            date.fromisoformat(min(firsts)) if firsts else None,
+            date.fromisoformat(max(lasts)) if lasts else None,
+        )
+
+    @property
+    def last_closed(self) -> datetime | None:
+        """The last moment of exit, in UTC."""
+        moments = [datetime.fromisoformat(row[-1]) for row in self.money]
+        return max(moments).astimezone(UTC) if moments else None
+
     def by(self, group: Callable[[Key], Name | None]) -> dict[Name, Sums]:
         """The sums of each group that `group` gives for a key; None belongs to no group."""
         money: defaultdict[Name, list[Sequence[Any]]] = defaultdict(list)
         for row in self.money:
-            if (name := group(row[:-MONEY_COLUMNS])) is not None:
+            if (name := group(tuple(row[:-MONEY_COLUMNS]))) is not None:
                 money[name].append(row[-MONEY_COLUMNS:])
-        weeks: defaultdict[Name, list[Sequence[int]]] = defaultdict(list)
-        for row in self.weeks:
-            if (name := group(row[:-WEEK_COLUMNS])) is not None:
-                weeks[name].append(row[-WEEK_COLUMNS:])
-        return {name: _sums(rows, weeks[name]) for name, rows in money.items()}
+        weeks: defaultdict[Name, list[Weeks]] = defaultdict(list)
+        for key, some in self._weeks.items():
+            if (name := group(key)) is not None:
+                weeks[name].append(some)
+        return {name: _sums(rows, _merged(weeks[name])) for name, rows in money.items()}
+
+    @cached_property
+    def _weeks(self) -> dict[Key, Weeks]:
+        found: defaultdict[Key, Weeks] = defaultdict(dict)
+        for *key, week, wins, decided in self.weeks:
+            found[tuple(key)][week] = (wins, decided)
+        return found
 
 
-def _sums(rows: Sequence[Sequence[Any]], weeks: Sequence[Sequence[int]]) -> Sums:
+def _merged(parts: Sequence[Weeks]) -> Weeks:
+    if len(parts) == 1:
+        return parts[0]
+    found: Weeks = {}
+    for part in parts:
+        _add(found, part.items())
+    return found
+
+
+def _add(weeks: Weeks, more: Iterable[tuple[int, tuple[int, int]]]) -> None:
+    for week, (wins, decided) in more:
+        known = weeks.get(week)
+        weeks[week] = (wins + known[0], decided + known[1]) if known else (wins, decided)
+
+
+def _sums(rows: Sequence[Sequence[Any]], weeks: Weeks) -> Sums:
     counts, nets, squares = ({WIN: 0, BREAKEVEN: 0, LOSS: 0} for _ in range(3))
     gross = fees = 0
     cubes = 0.0
-    for sign, n, own_gross, own_fees, own_net, own_squares, own_cubes in rows:
+    for sign, n, own_gross, own_fees, own_net, own_squares, own_cubes, *_dates in rows:
         counts[sign] += n
         gross, fees = gross + own_gross, fees + own_fees
         nets[sign] += own_net
         squares[sign] += own_squares
         cubes += own_cubes
+    blocks: Weeks = {}
+    _add(blocks, ((week // BLOCK_WEEKS, counted) for week, counted in weeks.items()))
     return Sums(
         n=sum(counts.values()),
         wins=counts[WIN],
@@ -167,20 +215,14 @@ def _sums(rows: Sequence[Sequence[Any]], weeks: Sequence[Sequence[int]]) -> Sums
         cubes=cubes,
         won_squares=float(squares[WIN]),
         lost_squares=float(squares[LOSS]),
-        weeks=_clusters(weeks, 1),
-        blocks=_clusters(weeks, BLOCK_WEEKS),
+        weeks=_clusters(weeks),
+        blocks=_clusters(blocks),
     )
 
 
-def _clusters(rows: Sequence[Sequence[int]], length: int) -> Clusters:
-    """Over clusters of `length` weeks; a week may come in several rows."""
-    won: defaultdict[int, int] = defaultdict(int)
-    of: defaultdict[int, int] = defaultdict(int)
-    for week, wins, decided in rows:
-        won[week // length] += wins
-        of[week // length] += decided
-    w, d = list(won.values()), list(of.values())
-    return Clusters(len(d), _dot(w, w), _dot(w, d), _dot(d, d))
+def _clusters(weeks: Weeks) -> Clusters:
+    wins, decided = tuple(zip(*weeks.values(), strict=True)) or ((), ())
+    return Clusters(len(weeks), _dot(wins, wins), _dot(wins, decided), _dot(decided, decided))
 
 
 def _dot(left: Sequence[int], right: Sequence[int]) -> int:
