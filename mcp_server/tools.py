@@ -10,7 +10,7 @@ answer down twice. So a question is a `Tool` with its own `run`; the rest is the
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from inspect import getdoc, signature
 from math import isfinite
@@ -20,6 +20,7 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic.json_schema import models_json_schema
 
 from mcp_server.door import Door
 from store.calls import Outcome
@@ -61,10 +62,6 @@ class Question(Tool):
         )
         tool._door = door
         tool.parameters = input_schema(tool.parameters)
-        answer: type[BaseModel] = signature(query, eval_str=True).return_annotation
-        tool.fn_metadata.output_schema = output_schema(
-            answer.model_json_schema(mode="serialization")
-        )
         return tool
 
     async def run(
@@ -133,7 +130,17 @@ class Question(Tool):
 
 def questions(queries: Iterable[Query], door: Door) -> list[Tool]:
     """Every query as a tool, in the order given."""
-    return [Question.about(query, door) for query in queries]
+    return with_shapes([Question.about(query, door) for query in queries])
+
+
+def with_shapes(tools: Sequence[Question]) -> list[Tool]:
+    """The tools with the shapes of their answers. All of them at once, for they share parts,
+    and whoever starts the server waits for this."""
+    answers = [signature(tool.fn, eval_str=True).return_annotation for tool in tools]
+    shapes, parts = models_json_schema([(answer, "serialization") for answer in answers])
+    for tool, answer in zip(tools, answers, strict=True):
+        tool.fn_metadata.output_schema = output_schema(shapes[answer, "serialization"] | parts)
+    return list(tools)
 
 
 def unpacked(given: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:

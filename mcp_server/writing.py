@@ -11,7 +11,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 
 from mcp_server.door import Door
-from mcp_server.tools import Question
+from mcp_server.tools import Question, with_shapes
 from store import commands
 from store.queries.answer import Told
 
@@ -53,7 +53,9 @@ class Replacing(Adding):
 
 def tools(door: Door) -> list[Tool]:
     """Every command as a tool, in alphabetical order."""
-    return [
-        (Replacing if command.__name__ in REPLACING else Adding).about(command, door)
-        for command in commands.load()
-    ]
+    return with_shapes(
+        [
+            (Replacing if command.__name__ in REPLACING else Adding).about(command, door)
+            for command in commands.load()
+        ]
+    )

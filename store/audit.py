@@ -8,7 +8,7 @@ the audit entry, chained to the one before it, in the same transaction.
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Label, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,8 +18,10 @@ from store.database import token_of, user_of
 from store.errors import Conflict, Invalid, NotFound, Refused
 from store.fixed import canonical, content_hash
 from store.models import AuditEntry, Correction, Request, Tier, User
-from store.records import TradeEntry
 from store.vocabulary import label
+
+if TYPE_CHECKING:
+    from store.records import TradeEntry
 
 OWNER = "owner"
 
@@ -155,7 +157,7 @@ def require_key(key: str) -> str:
     return key
 
 
-def opening_hash(entry: TradeEntry) -> str:
+def opening_hash(entry: "TradeEntry") -> str:
     """Of what `open_trade` says, by which a repetition of it is known."""
     return _content_hash("open_trade", {"entry": entry})
 

@@ -9,9 +9,8 @@ from store.database import user_of
 from store.errors import Invalid, NotFound
 from store.keyring import Keyring
 from store.models import UserSetting
-from store.records import storable
 from store.sealing import seal, unseal
-from store.vocabulary import label
+from store.vocabulary import label, storable
 
 LONGEST = 8_000
 

@@ -52,10 +52,9 @@ from store.records import (
     SnapshotEntry,
     Text,
     TradeEntry,
-    storable,
 )
 from store.rows import condition_rows, external_ids, fill_rows, leg_rows, trade_row, worked_out
-from store.vocabulary import name_key
+from store.vocabulary import name_key, storable
 
 LEGS_MAX = 8
 EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from store.columns import LARGEST, MONEY_DIGITS, PRICE_DIGITS, rounded
-from store.vocabulary import visible
+from store.vocabulary import storable, visible
 
 FILLS_MAX = 10_000  # Of one leg.
 
@@ -75,11 +75,6 @@ def _clean(value: str) -> str:
     if any(letter < " " for letter in value) or visible(clean) != clean:
         raise ValueError("text without control characters or invisible ones is needed")
     return clean
-
-
-def storable(value: str) -> bool:
-    """NUL and lone surrogates are in no database's text."""
-    return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _text(value: str) -> str:

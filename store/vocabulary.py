@@ -1,4 +1,4 @@
-"""Names: the keys by which they are compared, and what may be one."""
+"""Names and texts: the keys by which names are compared, and what may be one."""
 
 import re
 from unicodedata import category
@@ -25,6 +25,11 @@ def visible(text: str) -> str:
     seen = (letter for letter in text if letter.isprintable() or category(letter) == "Zs"
             or letter in "\n\t")  # fmt: skip
     return DRAWN_AS_NOTHING.sub("", "".join(seen))
+
+
+def storable(value: str) -> bool:
+    """NUL and lone surrogates are in no database's text."""
+    return not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def label(what: str, text: str) -> str:

@@ -74,6 +74,22 @@ async def test_down_to_base_and_up_again_is_the_same(settings: Settings, dialect
     assert (await found_in(settings))[0] == declared(dialect)
 
 
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_down_to_the_sixth_schema_puts_the_older_lock_of_parts_back(
+    settings: Settings,
+) -> None:
+    """With its comment, and as whole: 0001 wrote it so."""
+    await downgrade(settings, "0006")
+    older, _ = await found_in(settings)
+    await upgrade(settings)
+
+    (kept,) = (line for line in declared("postgresql") if line.startswith("function guard_part "))
+    (found,) = (line for line in older if line.startswith("function guard_part "))
+    comment = "-- FOR SHARE: a trade that is just being closed is waited for. "
+    assert found == kept.replace("BEGIN ", f"BEGIN {comment}", 1)
+    assert await found_in(settings) == (declared("postgresql"), None)
+
+
 async def everything(settings: Settings) -> dict[str, list[str]]:
     """Every row of the tables of 0001 and 0002 alike, as text."""
     tables = (
@@ -228,6 +244,25 @@ async def test_whatever_an_owner_adds_to_our_tables_and_roles_is_named(
     for statement, said in ADDED.items():
         wrong = await wrong_after(owner, statement)
         assert said in (wrong or "nothing"), statement
+
+
+async def test_a_lock_that_a_comment_swallows_is_named(owner: AsyncConnection) -> None:
+    """White space is not compared: but for a line break, this is how 0001 wrote the lock."""
+    (line,) = (line for line in declared("postgresql") if line.startswith("function guard_part "))
+    declaring, _, lock = line.partition(": ")[2].partition("BEGIN ")
+    comment = "-- FOR SHARE: a trade that is just being closed is waited for."
+    hollow = f"{declaring} BEGIN {comment} {lock.removesuffix('RETURN NEW; END')}\nRETURN NEW; END"
+    made = "CREATE OR REPLACE FUNCTION guard_part() RETURNS trigger LANGUAGE plpgsql"
+
+    wrong = await wrong_after(owner, f"{made} SET search_path = public, pg_temp AS $${hollow}$$")
+
+    assert (wrong or "nothing").startswith("missing or changed: function guard_part ")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_no_declared_guard_has_a_comment(dialect: str) -> None:
+    """On one line, nobody could tell where it ends."""
+    assert [line for line in declared(dialect) if "--" in line or "/*" in line] == []
 
 
 THEIRS = """

@@ -18,7 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    field_validator,
+    model_validator,
 )
 
 from store.stats import Sums, measures
@@ -72,14 +72,16 @@ class Shown(BaseModel):
     """What an agent is shown. Names in it are the words of users, files and other clients
     of the database: what a reader would not see, a model does not get either."""
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _seen(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return visible(value)
-        if isinstance(value, list) and value and isinstance(value[0], str):
-            return [visible(one) for one in value]
-        return value
+    # One for all fields: one for each would have to be built for each before a server answers.
+    @model_validator(mode="after")
+    def _seen(self) -> Self:
+        said = vars(self)
+        for name, value in said.items():
+            if isinstance(value, str):
+                said[name] = visible(value)
+            elif isinstance(value, list) and value and isinstance(value[0], str):
+                said[name] = [visible(one) for one in value]
+        return self
 
 
 class Part(Shown):

@@ -23,8 +23,7 @@ from store.models import Account, Strategy, Trade
 from store.queries.answer import Answer
 from store.queries.remembering import answered
 from store.queries.running import USER
-from store.records import storable
-from store.vocabulary import name_key
+from store.vocabulary import name_key, storable
 
 A = TypeVar("A", bound=Answer)
 NONE = SkipJsonSchema[None]

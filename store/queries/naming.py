@@ -8,8 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.database import user_of
 from store.models import Account, Strategy, Trade
-from store.records import storable
-from store.vocabulary import name_key, visible
+from store.vocabulary import name_key, storable, visible
 
 
 async def begin_with(session: AsyncSession, what: str, typed: str, limit: int) -> list[str]:

@@ -32,6 +32,7 @@ LATER = {
     "mcp_server.writing",
     "mcp_server.asgi",
     "store.schema",
+    "store.records",
     "store.recording",
     "store.commands",
     "store.importers",
