@@ -239,19 +239,19 @@ class Trade(Base):
             "unrealised_pnl",
         ),
         Index("ix_trades_ticker", "user_id", "ticker", "closed_at", "number"),
+        # Partial on PostgreSQL, too, as 0001 makes them: an argument for PostgreSQL would load
+        # its dialect at every start.
         Index(
             "uq_trades_external_id",
             "user_id", "account_id", "source", "external_id",
             unique=True,
             sqlite_where=text("status IN ('open', 'closed') AND external_id IS NOT NULL"),
-            postgresql_where=text("status IN ('open', 'closed') AND external_id IS NOT NULL"),
         ),
         Index(
             "uq_trades_broker_order_id",
             "user_id", "account_id", "broker_order_id",
             unique=True,
             sqlite_where=text("status IN ('open', 'closed') AND broker_order_id IS NOT NULL"),
-            postgresql_where=text("status IN ('open', 'closed') AND broker_order_id IS NOT NULL"),
         ),
         STRICT,
     )  # fmt: skip
@@ -590,7 +590,7 @@ class Bar(Base):
         CheckConstraint("high >= open AND high >= close", name="high"),
         CheckConstraint("volume >= 0", name="volume"),
         CheckConstraint("known_at > opens_at", name="known_at"),
-        {**STRICT, "postgresql_partition_by": "RANGE (opens_at)"},
+        STRICT,
     )
 
     ticker: Mapped[str]

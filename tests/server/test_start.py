@@ -27,6 +27,7 @@ LATER = {
     "numpy",
     "alembic",
     "asyncpg",
+    "sqlalchemy.dialects.postgresql",
     "limits",
     "mcp_server.rest",
     "mcp_server.writing",
