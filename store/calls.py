@@ -2,7 +2,7 @@
 
 A question changes nothing, so it is logged outside of the answer's path, in batches
 through a bounded queue: what waits there when the process is killed is lost, at most
-`CAPACITY` calls of about a second.
+`CAPACITY` calls of some seconds.
 """
 
 import asyncio
@@ -22,8 +22,7 @@ from store.database import Store, user_of
 from store.errors import StoreError
 from store.models import ApiToken, Call
 
-CAPACITY = 1_000
-BATCH = 200
+CAPACITY = 2_000
 PAUSE_SECONDS = 1.0
 FAREWELL_SECONDS = 5.0
 
@@ -57,7 +56,7 @@ class CallLog:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store = store.beside()
         self._waiting: asyncio.Queue[CallMade] = asyncio.Queue(CAPACITY)
         self._writer: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -86,12 +85,12 @@ class CallLog:
             self._hurry.clear()
 
     async def _write(self) -> None:
-        """Batch after batch, a pause before each, until nothing waits."""
+        """All that waits, again and again, until nothing does. In a pause more is gathered, for
+        each user's calls take a transaction, however many they are."""
         while not self._waiting.empty():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), PAUSE_SECONDS)
-            many = min(BATCH, self._waiting.qsize())
-            self._under_way = many
+            many = self._under_way = self._waiting.qsize()
             await self._keep([self._waiting.get_nowait() for _ in range(many)])
             self._under_way = 0
 

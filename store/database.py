@@ -66,6 +66,17 @@ class Store:
         self.memory = Memory()
         self.answers = Memory(settings.answers_remembered)
         self._writing = asyncio.Lock()
+        self._beside: list[Store] = []
+
+    def beside(self) -> "Store":
+        """The same ledger by a connection of its own, for work that must not queue for one with
+        everybody; closed with this store. A ledger in memory has one connection only."""
+        if self.database.dialect == "sqlite" and self.database.path is None:
+            return self
+        other = Store(self.settings.model_copy(update={"pool_size": 1}))
+        other._writing = self._writing
+        self._beside.append(other)
+        return other
 
     async def answer(
         self, work: "Work[Result]", user_id: int | None = None, *, primary: bool = False
@@ -226,6 +237,8 @@ class Store:
         ]
 
     async def close(self) -> None:
+        for other in self._beside:
+            await other.close()
         await self.engine.dispose()
         if self.replica is not None:
             await self.replica.engine.dispose()

@@ -34,7 +34,7 @@ def plot(panels: Sequence[Panel]) -> str:
     low, high = floor(log10(min(heights))), ceil(log10(max(heights)))
     names = list(dict.fromkeys(line.name for panel in shown for line in panel.lines))
     colours = dict(zip(names, COLOURS, strict=False))
-    width, height = len(shown) * (WIDTH + GAP) + 10, HEIGHT + 110 + 16 * ceil(len(names) / 2)
+    width, height = len(shown) * (WIDTH + GAP) + 40, HEIGHT + 110 + 16 * ceil(len(names) / 2)
     drawn = [
         part
         for place, panel in enumerate(shown)
@@ -66,7 +66,7 @@ def _panel(
     for power in range(low, high + 1):
         y = at(10**first, 10.0**power)[1]
         yield f'<path class="grid" d="M{left} {y:.1f}h{WIDTH}"/>'
-        yield f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:g}</text>'
+        yield f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:,g}</text>'
     for power in range(first, last + 1):
         x, y = at(10**power, 10.0**low)
         yield f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{10**power:,}</text>'
