@@ -394,10 +394,12 @@ async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) 
     """Say `opening`, but not again what SQLite's connection is set to already: whatever a
     PRAGMA sets, all prepared statements are prepared anew."""
     known = connection.sync_connection.info  # type: ignore[union-attr]
-    new = [text for text in opening if text != known.get("set")]
     try:
-        await say(connection, new)
-        known.update(("set", text) for text in new if text in (READS, WRITES))
+        for text in opening:
+            if text != known.get("set"):
+                await say(connection, [text])
+            if text in (READS, WRITES):
+                known["set"] = text  # At once: what follows it may fail.
     except faults() as error:
         if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
             raise

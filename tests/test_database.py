@@ -1,10 +1,13 @@
 """The doors to the database: one transaction, one user, few round trips."""
 
+import sqlite3
+
 import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from store.database import Store, driver_of
+from store.errors import Unavailable
 from store.models import User
 from store.schema import add_user
 
@@ -66,6 +69,26 @@ async def test_a_reader_cannot_write_after_a_writer_of_the_same_connection(store
     async with store.read() as session:
         with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
             await session.execute(update(User).values(ledger_version=10))
+
+
+async def test_a_reader_cannot_write_after_a_writer_that_could_not_begin(
+    store: Store,
+) -> None:
+    if store.database.dialect == "postgresql":
+        pytest.skip("PostgreSQL hears it with BEGIN")
+    async with store.read() as session:
+        await driver_of(session).execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(str(store.database.path), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable):
+        async with store.write():
+            pass
+    other.execute("ROLLBACK")
+    other.close()
+
+    async with store.read() as session:
+        with pytest.raises(DBAPIError, match="readonly"):
+            await session.execute(update(User).values(ledger_version=9))
 
 
 async def test_on_postgresql_a_user_sees_its_own_rows_whatever_the_statement_says(
