@@ -11,6 +11,7 @@ from benchmarks.scale.proxy import counted
 from mcp_server.server import build
 from store import queries
 from store.database import Store
+from store.queries.get_trade_history import get_trade_history
 from store.schema import prepare
 from tests.conftest import settings_for
 from tests.ledger import record
@@ -136,6 +137,24 @@ class TestOnPostgreSQL:
 
         assert await trips_of(direct_url, name) == 3
         assert await trips_of(direct_url, name, remembered=1) == 3
+
+    async def test_the_first_repeat_after_a_recording_takes_one_more(self, direct_url: str) -> None:
+        """The version is read, and then what it no longer answers is asked."""
+        await record_one(direct_url)
+        found = list[int]()
+        async with counted(direct_url) as trips:
+            store, writer = Store(settings_for(trips.url)), Store(settings_for(direct_url))
+            for turn in range(8):
+                if turn % 2 == 0:
+                    await record(writer, f"2026-01-{6 + turn:02d} AAPL +10")
+                before = trips.count
+                answer = await store.answer(get_trade_history)
+                found.append(trips.count - before)
+                assert answer.totals.n == 2 + turn // 2
+            await store.close()
+            await writer.close()
+
+        assert found[-2:] == [4, 3]
 
     @pytest.mark.parametrize("name", NAMES)
     async def test_where_nothing_stays_prepared_it_takes_one_more(
