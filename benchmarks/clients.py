@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Coroutine, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -87,17 +89,24 @@ async def measure(
     texts = [await token_of(store, user) for user in range(1, clients + 1)]
     await store.close()
     on = {"TRADE_HISTORY_AUTH": "on"}
-    async with listening("streamable-http", url, folder, **on) as server:
-        say("Warming up ...")
-        await ask_all(server, texts, 0.0)
-        memory, began = [resident(server)], (time.perf_counter(), cpu_seconds(server))
+    async with listening("streamable-http", url, folder, **on) as server, AsyncExitStack() as open_:
+        say("Connecting, and asking each question once ...")
+        run = Run()
+        crowd = [await connected(server, text, open_) for text in texts]
+        await together(ask_each(client, seed, run) for seed, client in enumerate(crowd))
+        run.milliseconds.clear()
+        memory, cpu = [resident(server)], cpu_seconds(server)
+        own, began = time.process_time(), time.perf_counter()
         say(f"Asking for {seconds} seconds ...")
-        own = time.process_time()
-        asking = asyncio.create_task(ask_all(server, texts, seconds))
+        asking = asyncio.create_task(
+            together(
+                ask_on(client, began + seconds, seed, run) for seed, client in enumerate(crowd)
+            )
+        )
         await asyncio.sleep(seconds / 2)
         memory.append(resident(server))
-        run = await asking
-        taken, cpu = time.perf_counter() - began[0], cpu_seconds(server) - began[1]
+        await asking
+        taken, cpu = time.perf_counter() - began, cpu_seconds(server) - cpu
         memory.append(resident(server))
         log = server.log.read_text()
     every = sorted(one for times in run.milliseconds.values() for one in times)
@@ -129,29 +138,31 @@ async def token_of(store: Store, user_id: int) -> str:
         return (await create_token(session, "a client", ["trades:read"])).text
 
 
-async def ask_all(server: Listening, texts: list[str], seconds: float) -> Run:
-    """Every token's client asks each question once, and goes on until the time is over."""
-    run, until = Run(), time.perf_counter() + seconds
-    async with asyncio.TaskGroup() as clients:
-        for seed, text in enumerate(texts):
-            clients.create_task(ask_on(server, text, until, random.Random(seed), run))
-    return run
+async def connected(server: Listening, text: str, open_: AsyncExitStack) -> Client:
+    """A client with the token `text`, until `open_` closes."""
+    http = httpx2.AsyncClient(headers=bearer(text), timeout=PATIENCE_SECONDS)
+    await open_.enter_async_context(http)
+    return await open_.enter_async_context(
+        Client(streamable_http_client(server.url, http_client=http))
+    )
 
 
-async def ask_on(
-    server: Listening, text: str, until: float, chance: random.Random, run: Run
-) -> None:
-    try:
-        async with (
-            httpx2.AsyncClient(headers=bearer(text), timeout=PATIENCE_SECONDS) as http,
-            Client(streamable_http_client(server.url, http_client=http)) as client,
-        ):
-            for name, said in chance.sample(QUESTIONS, len(QUESTIONS)):
-                await ask(client, name, said, run)
-            while time.perf_counter() < until:
-                await ask(client, *chance.choice(QUESTIONS), run)
-    except Exception as error:
-        run.errors[f"the connection: {type(error).__name__}: {error}"[:200]] += 1
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for one in work:
+            group.create_task(one)
+
+
+async def ask_each(client: Client, seed: int, run: Run) -> None:
+    """Each question once: the server judges the book, the client reads the announced shapes."""
+    for name, said in random.Random(seed).sample(QUESTIONS, len(QUESTIONS)):
+        await ask(client, name, said, run)
+
+
+async def ask_on(client: Client, until: float, seed: int, run: Run) -> None:
+    chance = random.Random(seed)
+    while time.perf_counter() < until:
+        await ask(client, *chance.choice(QUESTIONS), run)
 
 
 async def ask(client: Client, name: str, said: dict[str, Any], run: Run) -> None:

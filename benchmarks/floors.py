@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from store.database import ROLE, create_engine, open_connection
+from store.connecting import driver_connection, one_connection
+from store.database import ROLE
 from store.settings import Settings
 
 Call = Callable[[], Awaitable[Any]]
@@ -88,13 +89,9 @@ async def floors(settings: Settings) -> Any:
     while the block lasts."""
     database = settings.database()
     prepare = _on_postgresql if database.dialect == "postgresql" else _on_sqlite
-    engine = create_engine(settings)
-    try:
-        async with open_connection(engine, database) as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            yield lambda tool, user=settings.user_id: prepare(driver, tool, user)
-    finally:
-        await engine.dispose()
+    async with one_connection(database) as connection:
+        driver = driver_connection(connection)
+        yield lambda tool, user=settings.user_id: prepare(driver, tool, user)
 
 
 async def _on_postgresql(driver: Any, tool: Tool, user: int) -> Call:

@@ -52,7 +52,7 @@ async def machine(settings: Settings) -> dict[str, Any]:
     if settings.database().dialect == "sqlite":
         facts["database"] = f"SQLite {sqlite3.sqlite_version}"
         return facts
-    async with Store(settings).engine.connect() as connection:
+    async with Store(settings).connections.engine.connect() as connection:
         shown = await connection.exec_driver_sql("SHOW server_version")
         facts["database"] = f"PostgreSQL {shown.scalar_one()}"
     return facts

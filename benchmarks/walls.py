@@ -160,9 +160,9 @@ async def sent_by(store: Store, tool: Tool) -> list[Sent]:
         found.append(Sent(text, tuple(parameters)))
 
     await ask()
-    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(store.connections.engine.sync_engine, "before_cursor_execute", note)
     await ask()
-    event.remove(store.engine.sync_engine, "before_cursor_execute", note)
+    event.remove(store.connections.engine.sync_engine, "before_cursor_execute", note)
     return found
 
 

@@ -10,27 +10,15 @@ identity is the predicate that every statement carries.
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
 
-from sqlalchemy import event
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from store.database_url import Database
+from store.connecting import READS, WRITES, Connections, commit, driver_connection
 from store.errors import Unavailable
-from store.faults import (
-    dropped,
-    fault,
-    faults,
-    not_opened,
-    patiently,
-    unreachable,
-)
+from store.faults import patiently
 from store.memory import Memory
 from store.replica import Behind, Replica
 from store.settings import Settings
@@ -42,27 +30,23 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
 NEWS = "trade_history"  # PostgreSQL's channel on which recordings are announced.
-BUSY_SECONDS = 30  # For another program that writes to the same SQLite file: an import.
-POOL_SECONDS = 30  # For a connection that others of this program use.
-READS, WRITES = "PRAGMA query_only = ON", "PRAGMA query_only = OFF"
-RECYCLE_SECONDS = 280  # Serverless databases drop idle connections after five minutes.
 
 
 class Store:
     """The ledger of one database. `answer`, `record` and `rehearse` do a piece of work in a
     transaction of a user, patiently; `read` and `write` give the bare transaction.
 
-    The engine connects lazily: a Store can be made while the database is down.
+    It connects lazily: a Store can be made while the database is down.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.database: Database = settings.database()
-        self.engine: AsyncEngine = create_engine(settings)
+        self.database = settings.database()
+        self.connections = Connections(self.database, settings.pool_size)
         if self.database.dialect == "sqlite":
             # Here and not for every engine: a migration must not be cut.
-            limit_statements(self.engine, settings.statement_timeout_seconds)
-        self.replica = replica_of(settings)
+            limit_statements(self.connections.engine, settings.statement_timeout_seconds)
+        self.replica = _replica_of(settings)
         self.memory = Memory()
         self.answers = Memory(settings.answers_remembered)
         self._writing = asyncio.Lock()
@@ -71,7 +55,7 @@ class Store:
     def beside(self) -> "Store":
         """The same ledger by a connection of its own, for work that must not queue for one with
         everybody; closed with this store. A ledger in memory has one connection only."""
-        if self.database.dialect == "sqlite" and self.database.path is None:
+        if self.database.in_memory:
             return self
         other = Store(self.settings.model_copy(update={"pool_size": 1}))
         other._writing = self._writing
@@ -179,7 +163,7 @@ class Store:
         """A transaction on the replica, unless it lacks what the user is known to have."""
         user = self._user(user_id)
         opening = self._opening(user, ROLE, write=False)
-        async with open_connection(replica.engine, replica.database, opening) as connection:
+        async with replica.connections.open(opening, ROLE) as connection:
             session = self._session(connection, user, self.memory, self.answers)
             await replica.require(session, user)
             yield session
@@ -191,7 +175,7 @@ class Store:
     ) -> AsyncIterator[AsyncSession]:
         user = self._user(user_id)
         opening = self._opening(user, role, write=write)
-        async with open_connection(self.engine, self.database, opening, role) as connection:
+        async with self.connections.open(opening, role) as connection:
             # What a writer has not committed yet is nothing to remember.
             known = (Memory(0), Memory(0)) if write else (self.memory, self.answers)
             session = self._session(connection, user, *known)
@@ -208,7 +192,7 @@ class Store:
             "user_id": user,
             "memory": memory,
             "answers": answers,
-            "driver": _driver(connection),
+            "driver": driver_connection(connection),
             "seconds": self.settings.statement_timeout_seconds,
         }
         return AsyncSession(connection, expire_on_commit=False, info=info)
@@ -239,9 +223,9 @@ class Store:
     async def close(self) -> None:
         for other in self._beside:
             await other.close()
-        await self.engine.dispose()
+        await self.connections.close()
         if self.replica is not None:
-            await self.replica.engine.dispose()
+            await self.replica.connections.close()
 
 
 async def _within(
@@ -285,162 +269,7 @@ def is_rehearsed(session: AsyncSession) -> bool:
     return bool(session.info.get("rehearsed"))
 
 
-def replica_of(settings: Settings) -> Replica | None:
+def _replica_of(settings: Settings) -> Replica | None:
     """The replica that the settings name; like the primary, it is not connected to yet."""
     database = settings.replica()
-    if database is None:
-        return None
-    return Replica(database, create_engine(settings, database))
-
-
-def create_engine(settings: Settings, database: Database | None = None) -> AsyncEngine:
-    """An engine in autocommit, for the doors above say BEGIN and COMMIT themselves."""
-    database = database or settings.database()
-    if database.path is not None:
-        # A folder that cannot be made is said at the first connection, not here.
-        with suppress(OSError):
-            database.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    in_memory = database.dialect == "sqlite" and database.path is None
-    engine = create_async_engine(
-        database.url,
-        connect_args=database.connect_args,
-        isolation_level="AUTOCOMMIT",
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=1 if in_memory else settings.pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_SECONDS,
-        pool_recycle=-1 if in_memory else RECYCLE_SECONDS,
-        pool_use_lifo=True,
-        pool_reset_on_return=None,  # `_give_back` says ROLLBACK where there is anything to undo.
-        hide_parameters=True,
-    )
-    if database.path is not None:
-        event.listen(engine.sync_engine, "do_connect", _private(database.path))
-    if database.dialect == "sqlite":
-        event.listen(engine.sync_engine, "connect", _pragmas)
-    return engine
-
-
-def _private(path: Path) -> Callable[..., None]:
-    """Make a file that is not there yet for its owner's eyes only; what SQLite puts beside it
-    gets the same mode."""
-
-    def make(*_connecting: Any) -> None:
-        # What cannot be made is said by SQLite, which opens it next.
-        with suppress(OSError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-    return make
-
-
-def _pragmas(connection: Any, _record: Any) -> None:
-    """What SQLite must be told on every connection (STRICT tables need nothing more).
-
-    Without recursive_triggers INSERT OR REPLACE deletes rows unseen by DELETE triggers.
-    """
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "recursive_triggers = ON",
-        f"busy_timeout = {BUSY_SECONDS * 1000}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-@asynccontextmanager
-async def open_connection(
-    engine: AsyncEngine, database: Database, opening: Sequence[str] = (), role: str = ROLE
-) -> AsyncIterator[AsyncConnection]:
-    """A connection on which `opening` was said, or a sentence that says why there is none.
-
-    Whatever the block began and did not commit is rolled back; a connection that cannot
-    say ROLLBACK is thrown away.
-    """
-    connection = await _connect(engine, database)
-    try:
-        try:
-            await _open(connection, opening, role)
-        except dropped():
-            # The server hung up while the connection waited, and so it did on the others.
-            await connection.invalidate()
-            await connection.close()
-            await engine.dispose()
-            connection = await _connect(engine, database)
-            await _open(connection, opening, role)
-        yield connection
-    except faults() as error:
-        if (unavailable := fault(error, database)) is None:
-            raise
-        raise unavailable from None
-    finally:
-        await asyncio.shield(_give_back(connection))
-
-
-async def _connect(engine: AsyncEngine, database: Database) -> AsyncConnection:
-    try:
-        return await engine.connect()
-    except PoolTimeout:
-        raise Unavailable(
-            f"The store is busy: no connection became free in {POOL_SECONDS} seconds.", away=False
-        ) from None
-    except faults(OSError) as error:
-        raise unreachable(error, database) from None
-
-
-async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) -> None:
-    """Say `opening`, but not again what SQLite's connection is set to already: whatever a
-    PRAGMA sets, all prepared statements are prepared anew."""
-    known = connection.sync_connection.info  # type: ignore[union-attr]
-    try:
-        for text in opening:
-            if text != known.get("set"):
-                await say(connection, [text])
-            if text in (READS, WRITES):
-                known["set"] = text  # At once: what follows it may fail.
-    except faults() as error:
-        if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
-            raise
-        raise unavailable from None
-
-
-async def _give_back(connection: AsyncConnection) -> None:
-    if not (connection.invalidated or connection.closed):
-        try:
-            if _in_transaction(connection):
-                await say(connection, ["ROLLBACK"])
-        except Exception:
-            await connection.invalidate()
-    await connection.close()
-
-
-def _in_transaction(connection: AsyncConnection) -> bool:
-    raw = _driver(connection)
-    if connection.dialect.name == "sqlite":
-        return bool(raw.in_transaction)
-    if raw.is_closed():
-        raise ConnectionError("the connection is closed")
-    return bool(raw.is_in_transaction())
-
-
-async def commit(connection: AsyncConnection, announcement: str | None = None) -> None:
-    """Make what the transaction did durable, and only then announce it.
-
-    In the same message, but not in the transaction: PostgreSQL lets those that notify commit
-    only one after another, each for as long as its disk takes.
-    """
-    await say(connection, [f"COMMIT; {announcement}" if announcement else "COMMIT"])
-
-
-async def say(connection: AsyncConnection, statements: Sequence[str]) -> None:
-    """Say statements to the driver itself: several in one text make one round trip."""
-    raw = _driver(connection)
-    for statement in statements:
-        await raw.execute(statement)
-
-
-def _driver(connection: AsyncConnection) -> Any:
-    """What is open already, so nothing is waited for."""
-    return cast(Any, connection.sync_connection).connection.driver_connection
+    return None if database is None else Replica(Connections(database, settings.pool_size))

@@ -78,6 +78,11 @@ class Database:
     def __repr__(self) -> str:
         return f"Database({self.name!r}, pooled={self.pooled})"
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is nothing but a connection of SQLite, and gone with it."""
+        return self.dialect == "sqlite" and self.path is None
+
 
 def home_expanded(variable: str, path: Path) -> Path:
     try:

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-from store.database import NEWS, Store, create_engine, open_connection, say
+from store.connecting import driver_connection, one_connection, say
+from store.database import NEWS, Store
 
 ECHO_SECONDS = 5.0
 
@@ -44,7 +45,7 @@ async def news(
         """By saying something on another connection: a pooler that nobody mentioned would
         bring it to whoever speaks at that moment."""
         echoed.clear()
-        async with open_connection(store.engine, store.database) as connection:
+        async with store.connections.open() as connection:
             await say(connection, [f"SELECT pg_notify('{NEWS}', '{own}')"])
         try:
             async with asyncio.timeout(ECHO_SECONDS):
@@ -52,11 +53,6 @@ async def news(
         except TimeoutError:
             return False
 
-    engine = create_engine(store.settings)
-    try:
-        async with open_connection(engine, store.database) as connection:
-            raw: Any = (await connection.get_raw_connection()).driver_connection
-            await raw.add_listener(NEWS, hear)
-            yield come_through
-    finally:
-        await engine.dispose()
+    async with one_connection(store.database) as connection:
+        await driver_connection(connection).add_listener(NEWS, hear)
+        yield come_through

@@ -12,9 +12,9 @@ import time
 from collections import OrderedDict
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.database_url import Database
+from store.connecting import Connections
 from store.errors import Unavailable, Unwalled
 
 KNOWN = 10_000  # Users whose last entry is remembered.
@@ -34,9 +34,9 @@ class Behind(Exception):  # noqa: N818
 class Replica:
     """How far a replica must have come, and whether it is there."""
 
-    def __init__(self, database: Database, engine: AsyncEngine) -> None:
-        self.database = database
-        self.engine = engine
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.name = connections.database.name
         self._entries: OrderedDict[int, tuple[int, float]] = OrderedDict()
         self._away_until: float | None = None
 
@@ -80,7 +80,7 @@ class Replica:
                 replica has no walls, and nobody must be sent there.
         """
         if isinstance(error, Unwalled):
-            raise Unwalled(f"{error} This is the replica, {self.database.name}.") from None
+            raise Unwalled(f"{error} This is the replica, {self.name}.") from None
         if not error.away:
             if error.again == "no":
                 raise error
@@ -92,5 +92,5 @@ class Replica:
 
     def answered(self) -> None:
         if self._away_until is not None:
-            log.warning("Questions go to the replica %s again.", self.database.name)
+            log.warning("Questions go to the replica %s again.", self.name)
         self._away_until = None

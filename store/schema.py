@@ -21,7 +21,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from store.audit import OWNER, begin, note_down
-from store.database import OPERATOR_ROLE, ROLE, Store, commit, create_engine, open_connection, say
+from store.connecting import commit, one_connection, say
+from store.database import OPERATOR_ROLE, ROLE, Store
 from store.errors import Invalid, Unavailable
 from store.models import User
 from store.settings import Settings
@@ -72,20 +73,17 @@ async def connected(settings: Settings) -> AsyncIterator[AsyncConnection]:
 
     SQLite's foreign keys are off meanwhile, lest a rebuilt table cascade into another.
     """
-    engine = create_engine(settings)
-    sqlite = settings.database().dialect == "sqlite"
-    try:
-        async with open_connection(engine, settings.database()) as connection:
-            await say(
-                connection,
-                ["PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE"] if sqlite else ["BEGIN"],
-            )
-            # Alembic leaves a transaction alone that it finds begun.
-            await connection.begin()
-            yield connection
-            await commit(connection)
-    finally:
-        await engine.dispose()
+    database = settings.database()
+    sqlite = database.dialect == "sqlite"
+    async with one_connection(database) as connection:
+        await say(
+            connection,
+            ["PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE"] if sqlite else ["BEGIN"],
+        )
+        # Alembic leaves a transaction alone that it finds begun.
+        await connection.begin()
+        yield connection
+        await commit(connection)
 
 
 async def upgrade(settings: Settings, revision: str = "head") -> SchemaStatus:
@@ -107,12 +105,8 @@ async def upgrade(settings: Settings, revision: str = "head") -> SchemaStatus:
 async def what_the_owner_runs(settings: Settings, error: DBAPIError) -> str:
     """Who may migrate this database, or what lets this connection do it: nothing but what is
     missing, so that it can be run as it is printed."""
-    engine = create_engine(settings)
-    try:
-        async with open_connection(engine, settings.database()) as connection:
-            found = (await connection.exec_driver_sql(PLACE)).mappings().one()
-    finally:
-        await engine.dispose()
+    async with one_connection(settings.database()) as connection:
+        found = (await connection.exec_driver_sql(PLACE)).mappings().one()
     why = f"This connection may not migrate {settings.database().name} ({error.driver_exception})."
     if not found["mine"]:
         return f"{why} Its tables are those of {found['owner']}: migrate as that role."
@@ -167,12 +161,8 @@ async def _current(settings: Settings) -> str | None:
     def current(connection: Connection) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
-    engine = create_engine(settings)
-    try:
-        async with open_connection(engine, settings.database()) as connection:
-            return await connection.run_sync(current)
-    finally:
-        await engine.dispose()
+    async with one_connection(settings.database()) as connection:
+        return await connection.run_sync(current)
 
 
 async def prepare(store: Store) -> None:

@@ -212,13 +212,35 @@ async def test_a_question_that_nobody_waits_for_is_stopped_in_the_database(
 async def test_when_all_connections_are_taken_the_store_says_that_it_is_busy(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.database.POOL_SECONDS", 1)
+    monkeypatch.setattr("store.connecting.POOL_SECONDS", 1)
     store = Store(settings_for(database_url).model_copy(update={"pool_size": 1}))
     await prepare(store)
     async with store.read():
         with pytest.raises(Unavailable, match="no connection became free in 1 seconds"):
             await trades(store)
     assert await trades(store) == 0
+    await store.close()
+
+
+async def test_a_connection_goes_to_whoever_has_waited_longest(database_url: str) -> None:
+    """Also where somebody asks just as it becomes free."""
+    store = Store(settings_for(database_url).model_copy(update={"pool_size": 1}))
+    await prepare(store)
+    asked, served = list[int](), list[int]()
+
+    async def ask(name: int) -> None:
+        for turns in range(10):
+            asked.append(name)
+            async with store.read():
+                served.append(name)
+            for _ in range(turns * name % 7):
+                await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as crowd:
+        for name in range(10):
+            crowd.create_task(ask(name))
+
+    assert served == asked
     await store.close()
 
 

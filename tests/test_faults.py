@@ -105,7 +105,7 @@ async def recorded(store: Store, commands: int = 20) -> list[Said]:
 
 async def plant(store: Store, statements: list[str]) -> None:
     """Say what no lock would allow, as the owner of the database who has lifted them."""
-    async with store.engine.connect() as connection:
+    async with store.connections.engine.connect() as connection:
         if store.database.dialect == "postgresql":
             lifted, back = ["SET session_replication_role = replica"], "RESET ALL"
         else:

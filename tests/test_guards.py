@@ -14,8 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from store import guards
+from store.connecting import say
 from store.corrections import correct_trade, void_trade
-from store.database import Store, say
+from store.database import Store
 from store.errors import Unavailable
 from store.guards import declared, require_guards, standing, wrong_guard
 from store.models import Base

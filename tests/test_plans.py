@@ -100,11 +100,11 @@ async def caught(store: Store, driver: Any) -> AsyncIterator[list[Sent]]:
 
     if isinstance(driver, asyncpg.Connection):
         # The driver does not log what SQLAlchemy has it prepare first.
-        event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+        event.listen(store.connections.engine.sync_engine, "before_cursor_execute", note)
         with driver.query_logger(lambda log: sent.append(Sent(log.query, log.args))):
             yield sent
             await asyncio.sleep(0)  # The logger is called a moment later.
-        event.remove(store.engine.sync_engine, "before_cursor_execute", note)
+        event.remove(store.connections.engine.sync_engine, "before_cursor_execute", note)
         return
     # SQLite tells the statement with its parameters in their places.
     await driver.set_trace_callback(lambda statement: sent.append(Sent(statement, ())))

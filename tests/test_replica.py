@@ -246,7 +246,9 @@ async def test_one_question_in_a_while_tries_a_replica_that_is_away(
     store = Store(reading_from(pair, database, nowhere))
     tried: list[Any] = []
     assert store.replica is not None
-    event.listen(store.replica.engine.sync_engine, "do_connect", lambda *said: tried.append(said))
+    event.listen(
+        store.replica.connections.engine.sync_engine, "do_connect", lambda *said: tried.append(said)
+    )
 
     assert [await store.answer(on_standby) for _ in range(5)] == [False] * 5
 

@@ -32,7 +32,7 @@ from store.checklist import CheckEntry, answer_checklist
 from store.cli import cli
 from store.connections import put_connection
 from store.corrections import void_trade
-from store.database import OPERATOR_ROLE, ROLE, Store, open_connection
+from store.database import OPERATOR_ROLE, ROLE, Store
 from store.errors import Unavailable
 from store.faults import state_of
 from store.guards import wrong_guard
@@ -180,7 +180,7 @@ async def test_nothing_of_a_user_is_left_on_the_connection(store: Store) -> None
     """The pool gives the same one again: there is no other yet."""
     async with store.write(1) as session:
         backend = await session.scalar(text("SELECT pg_backend_pid()"))
-    async with open_connection(store.engine, store.database) as connection:
+    async with store.connections.open() as connection:
         left = await connection.exec_driver_sql(
             "SELECT pg_backend_pid(), current_user = session_user,"
             " nullif(current_setting('app.user_id', true), '')"

@@ -358,7 +358,7 @@ def test_two_users_ledgers_are_as_the_model_says(database_url: str) -> None:
         suppress_health_check=list(HealthCheck),
     )
     if Here.store.database.dialect == "sqlite":
-        event.listen(Here.store.engine.sync_engine, "connect", unsynced)
+        event.listen(Here.store.connections.engine.sync_engine, "connect", unsynced)
     with Here.runner:
         try:
             run_state_machine_as_test(Here, settings=here)

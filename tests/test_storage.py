@@ -363,10 +363,10 @@ async def test_no_table_is_read_from_end_to_end(store: Store) -> None:
     def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
         sent.append(Sent(statement, parameters))
 
-    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(store.connections.engine.sync_engine, "before_cursor_execute", note)
     async with store.operate() as session:
         await storage(session, NOW)
-        event.remove(store.engine.sync_engine, "before_cursor_execute", note)
+        event.remove(store.connections.engine.sync_engine, "before_cursor_execute", note)
         steps = [
             step
             for one in sent

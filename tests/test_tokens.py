@@ -44,7 +44,7 @@ async def caller(store: Store, text: str, user_id: int = 1) -> Caller | None:
 
 async def everything(store: Store) -> str:
     """Every row of every table, as the owner of the database sees it."""
-    async with store.engine.connect() as connection:
+    async with store.connections.engine.connect() as connection:
         raw: Any = (await connection.get_raw_connection()).driver_connection
         rows = []
         for table in Base.metadata.tables:

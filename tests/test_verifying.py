@@ -18,9 +18,10 @@ from sqlalchemy import text
 
 from store.cli import cli
 from store.columns import Scaled
+from store.connecting import say
 from store.connections import put_connection
 from store.corrections import correct_trade, void_trade
-from store.database import Store, say
+from store.database import Store
 from store.importing import import_file
 from store.keyring import Keyring, MasterKey
 from store.models import Base

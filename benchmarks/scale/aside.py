@@ -3,12 +3,12 @@ indexes, triggers, walls. For the owner of the tables, inside one transaction.""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from store.database import create_engine, open_connection
+from store.connecting import one_connection
 from store.guards import wrong_guard
 from store.settings import Settings
 
@@ -43,18 +43,11 @@ CATALOG = """
 async def unhurried(settings: Settings) -> AsyncIterator[AsyncConnection]:
     """A connection of the URL's own role whose statements may take long."""
     database = settings.database()
-    if database.dialect == "sqlite":
-        engine = create_engine(settings)
-    else:
-        arguments = database.connect_args | {"command_timeout": None}
-        engine = create_async_engine(
-            database.url, connect_args=arguments, isolation_level="AUTOCOMMIT"
-        )
-    try:
-        async with open_connection(engine, database) as connection:
-            yield connection
-    finally:
-        await engine.dispose()
+    if database.dialect == "postgresql":
+        unlimited = database.connect_args | {"command_timeout": None}
+        database = replace(database, connect_args=unlimited)
+    async with one_connection(database) as connection:
+        yield connection
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ async def _recorded(days: int, each: int, snapshots: int) -> Book:
         store = Store(settings_for(f"sqlite:///{Path(folder, 'book.db')}", 1))
         try:
             await record_book(store, days, each, snapshots)
-            async with store.engine.connect() as connection:
+            async with store.connections.engine.connect() as connection:
                 found = {}
                 for table in Base.metadata.sorted_tables:
                     if table.name in (*OF_USERS, "trades") or "trade_number" in table.c:

@@ -10,7 +10,8 @@ from sqlalchemy import event
 
 from benchmarks.floors import TOOLS, Tool
 from benchmarks.scale.asking import QUERIES
-from store.database import ROLE, Store, create_engine, open_connection
+from store.connecting import driver_connection, one_connection
+from store.database import ROLE, Store
 from store.errors import Unavailable
 from store.settings import Settings
 
@@ -45,7 +46,7 @@ async def _sent(settings: Settings, tool: Tool) -> list[list[Sent]]:
         else:
             driver._conn.set_trace_callback(lambda statement: now.append((statement, ())))
 
-    event.listen(store.engine.sync_engine, "connect", listen)
+    event.listen(store.connections.engine.sync_engine, "connect", listen)
     found = []
     try:
         for _ in range(2):
@@ -60,18 +61,14 @@ async def _sent(settings: Settings, tool: Tool) -> list[list[Sent]]:
 
 
 async def _plan(settings: Settings, statement: str, parameters: tuple[Any, ...]) -> str:
-    engine, database = create_engine(settings), settings.database()
-    try:
-        async with open_connection(engine, database) as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            if database.dialect == "sqlite":
-                rows = await driver.execute_fetchall(f"EXPLAIN QUERY PLAN {statement}")
-                return "\n".join(str(row[3]) for row in rows)
-            await driver.execute(
-                f"BEGIN READ ONLY; SET LOCAL ROLE {ROLE};"
-                f" SET LOCAL app.user_id = '{settings.user_id}'"
-            )
-            rows = await driver.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", *parameters)
-            return "\n".join(row[0] for row in rows)
-    finally:
-        await engine.dispose()
+    database = settings.database()
+    async with one_connection(database) as connection:
+        driver = driver_connection(connection)
+        if database.dialect == "sqlite":
+            rows = await driver.execute_fetchall(f"EXPLAIN QUERY PLAN {statement}")
+            return "\n".join(str(row[3]) for row in rows)
+        await driver.execute(
+            f"BEGIN READ ONLY; SET LOCAL ROLE {ROLE}; SET LOCAL app.user_id = '{settings.user_id}'"
+        )
+        rows = await driver.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", *parameters)
+        return "\n".join(row[0] for row in rows)

@@ -257,7 +257,7 @@ async def test_a_farewell_that_takes_too_long_says_what_is_lost(
 ) -> None:
     monkeypatch.setattr(call_log, "FAREWELL_SECONDS", 0.2)
     log = CallLog(store)
-    async with store.engine.connect() as blocker:
+    async with store.connections.engine.connect() as blocker:
         await blocker.execute(text("BEGIN IMMEDIATE" if sqlite(store) else "BEGIN"))
         if not sqlite(store):
             await blocker.execute(text("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE"))

@@ -273,9 +273,10 @@ async def test_nothing_that_holds_a_secret_shows_it_when_printed(
     issuer = Believed("https://issuer.example", "x", "https://issuer.example/keys", "user")
 
     objects: list[Any] = [
-        settings, network, keyring, keyring.current, known, known.database, known.engine,
-        known.engine.url, door, callers, caller, issuer, IssuerKeys("https://issuer.example/keys"),
-        NewToken(1, text), gate_of(door, HTTP, network), settings.database(),
+        settings, network, keyring, keyring.current, known, known.database, known.connections,
+        known.connections.engine, known.connections.engine.url, door, callers, caller, issuer,
+        IssuerKeys("https://issuer.example/keys"), NewToken(1, text), gate_of(door, HTTP, network),
+        settings.database(),
         await store.answer(list_tokens), await store.answer(settings_of),
         await store.answer(list_connections),
     ]  # fmt: skip
