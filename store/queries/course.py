@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
+    Text,
     case,
     cast,
     func,
@@ -17,115 +18,110 @@ from sqlalchemy import (
     true,
     type_coerce,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from store.columns import PRICE_DIGITS, Number
 from store.columns import Money as MoneyColumn
 from store.models import Trade
 
 
+class quartiles(FunctionElement[str]):  # noqa: N801 - named as the functions of SQL are.
+    """Lower quartile, median and upper quartile of the rows of a select that is in order, each
+    at rank q (n - 1) of the ranks from 0, linearly interpolated; a JSON array."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(quartiles, "sqlite")
+def _sqlite_quartiles(element: Any, compiler: Any, **kw: Any) -> str:
+    value = compiler.process(element.clauses, **kw)
+    # It sorts and gathers them once, however often they are named.
+    ranked, last = f"json_group_array({value})", f"(count({value}) - 1)"
+
+    def at(place: str) -> str:
+        return f"json_extract({ranked}, '$[' || ({place}) || ']')"
+
+    def quartile(quarter: int) -> str:
+        low, part = (f"{quarter} * {last} {then} 4" for then in "/%")
+        return f"{at(low)} + coalesce({at(low + ' + 1')} - {at(low)}, 0) * ({part}) / 4.0"
+
+    return f"json_array({', '.join(map(quartile, (1, 2, 3)))})"
+
+
+@compiles(quartiles, "postgresql")
+def _postgresql_quartiles(element: Any, compiler: Any, **kw: Any) -> str:
+    value = compiler.process(element.clauses, **kw)
+    ranked = f"percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY {value})"
+    return f"array_to_json({ranked})::text"
+
+
 def course_of(facts: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """One row for all trades that satisfy `facts`, in order of exit."""
-    trades = (
-        select(
-            Trade.closed_at, Trade.number, Trade.net_pnl, Trade.outcome,
-            Trade.holding_seconds, Trade.r_multiple, Trade.return_on_risk,
-        )
-        .where(*facts)
-        .cte("facts")
-    )  # fmt: skip
-    parts = [_drawdown(trades), _streaks(trades), _holding(trades), _earned(trades)]
-    joined: Any = parts[0]
-    for part in parts[1:]:
-        joined = joined.join(part, true())
-    columns = [column for part in parts for column in part.c]
-    return select(literal(1).label("position"), *columns).select_from(joined)
+    holding = [_holding(facts, outcome).label(f"{outcome}_holding") for outcome in ("win", "loss")]
+    falls, earned = _falls_and_streaks(facts), _earned(facts)
+    return select(*falls.c, *holding, *earned.c).select_from(falls.join(earned, true()))
 
 
-def _drawdown(trades: Any) -> Any:
-    """The deepest fall of cumulative net P&L below its peak, the peak starting at 0."""
-    order = (trades.c.closed_at, trades.c.number)
-    equity = select(
-        trades.c.closed_at, trades.c.number,
-        func.sum(trades.c.net_pnl).over(order_by=order, rows=(None, 0)).label("equity"),
-    ).subquery("equity")  # fmt: skip
-    order = (equity.c.closed_at, equity.c.number)
-    peaks = select(
-        equity.c.equity,
-        func.max(equity.c.equity).over(order_by=order, rows=(None, 0)).label("peak"),
-    ).subquery("peaks")
-    fall = peaks.c.equity - case((peaks.c.peak > 0, peaks.c.peak), else_=0)
-    deepest = func.min(case((fall < 0, fall), else_=0))
-    return select(type_coerce(deepest, MoneyColumn).label("drawdown")).subquery("drawdown")
+def _falls_and_streaks(facts: Sequence[ColumnElement[bool]]) -> Any:
+    """The deepest fall of cumulative net P&L below its peak, the peak starting at 0, and the
+    longest runs of wins and of losses; break-evens are passed over.
 
-
-def _streaks(trades: Any) -> Any:
-    """The longest runs of wins and of losses; break-evens are passed over."""
-    order = (trades.c.closed_at, trades.c.number)
-    run = func.row_number().over(order_by=order) - func.row_number().over(
-        partition_by=trades.c.outcome, order_by=order
-    )
-    decided = (
-        select(trades.c.outcome, run.label("run"))
-        .where(trades.c.outcome != "breakeven")
-        .subquery("decided")
-    )
-    runs = (
-        select(decided.c.outcome, func.count().label("length"))
-        .group_by(decided.c.outcome, decided.c.run)
-        .subquery("runs")
-    )
-    return select(
-        func.max(runs.c.length).filter(runs.c.outcome == "win").label("win_streak"),
-        func.max(runs.c.length).filter(runs.c.outcome == "loss").label("loss_streak"),
-    ).subquery("streaks")
-
-
-def _holding(trades: Any) -> Any:
-    """Quartiles of the holding time of wins and losses, linearly interpolated.
-
-    A value counts by its nearness to the wanted rank p (n - 1), within one rank of it.
+    As few windows as it takes, for each costs more than reading the trades does: one of the
+    index's own order, and one of the places it gave.
     """
-    place = func.row_number().over(
-        partition_by=trades.c.outcome, order_by=(trades.c.holding_seconds, trades.c.number)
+    so_far: Any = {"order_by": (Trade.closed_at, Trade.number), "rows": (None, 0)}
+    equity = select(
+        Trade.outcome,
+        func.count().over(**so_far).label("place"),
+        func.sum(Trade.net_pnl).over(**so_far).label("equity"),
+        func.count().filter(Trade.outcome == "win").over(**so_far).label("wins"),
+        func.count().filter(Trade.outcome == "loss").over(**so_far).label("losses"),
+    ).where(*facts).subquery("equity")  # fmt: skip
+    was, so_far = equity.c, {"order_by": equity.c.place, "rows": (None, 0)}
+    course = select(
+        was.equity, was.wins, was.losses,
+        func.max(was.equity).over(**so_far).label("peak"),
+        func.max(case((was.outcome == "win", was.losses))).over(**so_far).label("losses_before"),
+        func.max(case((was.outcome == "loss", was.wins))).over(**so_far).label("wins_before"),
+    ).subquery("course")  # fmt: skip
+    now = course.c
+    fall = now.equity - case((now.peak > 0, now.peak), else_=0)
+    deepest = func.min(case((fall < 0, fall), else_=0))
+    return select(
+        type_coerce(deepest, MoneyColumn).label("drawdown"),
+        func.max(now.wins - func.coalesce(now.wins_before, 0)).label("win_streak"),
+        func.max(now.losses - func.coalesce(now.losses_before, 0)).label("loss_streak"),
+    ).subquery("falls")
+
+
+def _holding(facts: Sequence[ColumnElement[bool]], outcome: str) -> Any:
+    """Quartiles of the holding time, in seconds."""
+    ordered = (
+        select(Trade.holding_seconds)
+        .where(*facts, Trade.outcome == outcome)
+        .order_by(Trade.holding_seconds)
+        .subquery(f"{outcome}s")
     )
-    ranked = select(
-        trades.c.outcome,
-        trades.c.holding_seconds,
-        cast(place - 1, Double).label("rank"),
-        func.count().over(partition_by=trades.c.outcome).label("n"),
-    ).subquery("ranked")
-
-    def quartile(outcome: str, fraction: float) -> ColumnElement[Any]:
-        apart = func.abs(ranked.c.rank - fraction * (ranked.c.n - 1))
-        weight = case((apart < 1, 1 - apart), else_=0.0)
-        mine = ranked.c.outcome == outcome
-        return func.sum(ranked.c.holding_seconds * weight).filter(mine)
-
-    return select(
-        *(
-            quartile(outcome, quarter / 4).label(f"{outcome}_{quarter}")
-            for outcome in ("win", "loss")
-            for quarter in (1, 2, 3)
-        )
-    ).subquery("holding")
+    return select(quartiles(*ordered.c)).scalar_subquery()
 
 
-def _earned(trades: Any) -> Any:
+def _earned(facts: Sequence[ColumnElement[bool]]) -> Any:
     """Counts and powers of the R-multiples, and of the returns on risk, that are known."""
-    r, ret = trades.c.r_multiple, trades.c.return_on_risk
-    return select(
-        func.count(r).label("r_n"),
-        *_powers("r", r),
-        func.count(ret).label("ret_n"),
-        *_powers("ret", ret),
-    ).subquery("earned")
+    return (
+        select(*_powers("r", Trade.r_multiple), *_powers("ret", Trade.return_on_risk))
+        .where(*facts)
+        .subquery("earned")
+    )
 
 
 def _powers(name: str, column: Any) -> list[Any]:
-    """Sum, sum of squares and of cubes; the sum exactly, for floats add up to other last
+    """How many, sum, sum of squares and of cubes; the sum exactly, for floats add up to other last
     digits in another order."""
     real = cast(type_coerce(column, BigInteger), Double) / 10**PRICE_DIGITS
     return [
+        func.count(column).label(f"{name}_n"),
         func.coalesce(func.sum(column), literal(Decimal(0), Number)).label(f"{name}_sum"),
         func.coalesce(func.sum(real * real), 0.0).label(f"{name}_squares"),
         func.coalesce(func.sum(real * real * real), 0.0).label(f"{name}_cubes"),

@@ -1,6 +1,7 @@
 """How has a strategy done, and how sure can one be?"""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -254,7 +255,7 @@ def _chance(length: int, decided: int, rate: float | None) -> float | None:
 
 
 def _hours(row: Any, outcome: str) -> list[float]:
-    values = [getattr(row, f"{outcome}_{quarter}", None) for quarter in (1, 2, 3)]
+    values = json.loads(getattr(row, f"{outcome}_holding", None) or "[]")
     return [round(value / 3600, 1) for value in values if value is not None]
 
 

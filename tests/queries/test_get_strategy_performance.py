@@ -249,6 +249,39 @@ async def test_break_evens_are_passed_over_by_streaks(store: Store) -> None:
     assert found["win_streak"]["length"] == 1
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 40])
+async def test_the_course_of_trades_is_that_of_a_second_method(store: Store, n: int) -> None:
+    """Falls, streaks and quartiles one trade after the other, several exits at one moment."""
+    chance = random.Random(n)
+    closed_at = [f"2026-01-{5 + i // 3:02d}T12:00Z" for i in range(n)]
+    course = [(at, chance.choice([-30, -10, 0, 20]), chance.randint(1, 99)) for at in closed_at]
+    await record(
+        store,
+        "\n".join(
+            f"{closed} SPY {net:+} entered {before(closed, hours)}" for closed, net, hours in course
+        ),
+    )
+
+    found = (await ask(store, "get_strategy_performance"))["overall"]
+
+    equity = list(accumulate((net for _, net, _ in course), initial=0))
+    peaks = accumulate(equity, max)
+    deepest = min(now - peak for now, peak in zip(equity, peaks, strict=True))
+    assert Decimal(found["max_drawdown"]) == deepest
+    runs = [(won, len(list(run))) for won, run in groupby(net > 0 for _, net, _ in course if net)]
+    for name, sign in (("win", True), ("loss", False)):
+        longest = max((length for won, length in runs if won is sign), default=0)
+        assert found[f"{name}_streak"]["length"] == longest
+        held = [hours for _, net, hours in course if net and (net > 0) is sign]
+        quartiles = statistics.quantiles(held, method="inclusive") if len(held) > 1 else held * 3
+        said = found["holding_hours_wins" if sign else "holding_hours_losses"]
+        assert said == pytest.approx(quartiles, abs=0.0501)
+
+
+def before(moment: str, hours: int) -> str:
+    return (datetime.fromisoformat(moment) - timedelta(hours=hours)).isoformat()
+
+
 async def test_strategies_are_listed_best_first(store: Store) -> None:
     await record(
         store,
