@@ -62,7 +62,9 @@ def main() -> int:
 
 def several_at_once() -> list[str]:
     """All tests in some processes, a file in one: most of them wait for servers to start."""
-    return ["-n", str(min(8, (os.cpu_count() or 1) + 1)), "--dist", "loadfile"]
+    processes = min(8, (os.cpu_count() or 1) + 1)
+    # In the order that tests/conftest.py gives them.
+    return ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def check() -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -19,6 +20,14 @@ from tests.postgres_server import NoPostgres, Server, postgres_server, skip_or_f
 
 NUMBERS = count(1)
 TEMPLATE = "template_ledger"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with tests that are given more time come first, then those with most tests: so
+    processes that take a file each end at about the same time."""
+    long = {item.path for item in items if item.get_closest_marker("timeout")}
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in long, -tests[item.path]))
 
 
 def settings_for(url: str) -> Settings:
