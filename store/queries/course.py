@@ -71,20 +71,23 @@ def _falls_and_streaks(facts: Sequence[ColumnElement[bool]]) -> Any:
     As few windows as it takes, for each costs more than reading the trades does: one of the
     index's own order, and one of the places it gave.
     """
-    so_far: Any = {"order_by": (Trade.closed_at, Trade.number), "rows": (None, 0)}
+    in_order: Any = {"order_by": (Trade.closed_at, Trade.number), "rows": (None, 0)}
     equity = select(
         Trade.outcome,
-        func.count().over(**so_far).label("place"),
-        func.sum(Trade.net_pnl).over(**so_far).label("equity"),
-        func.count().filter(Trade.outcome == "win").over(**so_far).label("wins"),
-        func.count().filter(Trade.outcome == "loss").over(**so_far).label("losses"),
+        func.count().over(**in_order).label("place"),
+        func.sum(Trade.net_pnl).over(**in_order).label("equity"),
+        func.count().filter(Trade.outcome == "win").over(**in_order).label("wins"),
+        func.count().filter(Trade.outcome == "loss").over(**in_order).label("losses"),
     ).where(*facts).subquery("equity")  # fmt: skip
-    was, so_far = equity.c, {"order_by": equity.c.place, "rows": (None, 0)}
+    so_far = equity.c
+    by_place: Any = {"order_by": so_far.place, "rows": (None, 0)}
+    won = case((so_far.outcome == "win", so_far.losses))
+    lost = case((so_far.outcome == "loss", so_far.wins))
     course = select(
-        was.equity, was.wins, was.losses,
-        func.max(was.equity).over(**so_far).label("peak"),
-        func.max(case((was.outcome == "win", was.losses))).over(**so_far).label("losses_before"),
-        func.max(case((was.outcome == "loss", was.wins))).over(**so_far).label("wins_before"),
+        so_far.equity, so_far.wins, so_far.losses,
+        func.max(so_far.equity).over(**by_place).label("peak"),
+        func.max(won).over(**by_place).label("losses_before"),
+        func.max(lost).over(**by_place).label("wins_before"),
     ).subquery("course")  # fmt: skip
     now = course.c
     fall = now.equity - case((now.peak > 0, now.peak), else_=0)
