@@ -30,6 +30,16 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
 NEWS = "trade_history"  # PostgreSQL's channel on which recordings are announced.
+POSTPONED_MAX = 8  # A question needs up to three works; its user may record meanwhile.
+
+
+class Postponed(Exception):  # noqa: N818 - nothing is wrong.
+    """An answer needs what takes long to work out. `done` does it, or waits until another has,
+    with no connection held meanwhile; then the question is asked again."""
+
+    def __init__(self, done: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self.done = done
 
 
 class Store:
@@ -65,11 +75,27 @@ class Store:
     async def answer(
         self, work: "Work[Result]", user_id: int | None = None, *, primary: bool = False
     ) -> Result:
-        """What `work` reads as `user_id`; asked again where a connection broke off.
+        """What `work` reads as `user_id`; asked again where a connection broke off, and once
+        what it postponed is done.
 
         A replica answers if there is one that has all that this process knows to be recorded
         of the user; with `primary` none does.
         """
+
+        async def postponing(session: AsyncSession) -> Result:
+            session.info["postpones"] = True
+            return await work(session)
+
+        for _ in range(POSTPONED_MAX):
+            try:
+                return await self._answered(postponing, user_id, primary=primary)
+            except Postponed as later:
+                await later.done()
+        return await self._answered(work, user_id, primary=primary)
+
+    async def _answered(
+        self, work: "Work[Result]", user_id: int | None, *, primary: bool
+    ) -> Result:
         if primary or self.replica is None:
             return await patiently(lambda: _within(self.read(user_id), work), keyed=True)
         replica = self.replica
@@ -256,6 +282,11 @@ def answers_of(session: AsyncSession) -> Memory:
     """The answers that this process remembers of this database."""
     answers: Memory = session.info["answers"]
     return answers
+
+
+def may_postpone(session: AsyncSession) -> bool:
+    """Whether what this transaction asks will be asked again if it raises `Postponed`."""
+    return bool(session.info.get("postpones"))
 
 
 def token_of(session: AsyncSession) -> str | None:

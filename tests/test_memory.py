@@ -1,14 +1,19 @@
 """What a process remembers: results, each good for one ledger version."""
 
 import asyncio
+import threading
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import AccountEntry, put_account
-from store.database import Store
+from store.database import POSTPONED_MAX, Store
 from store.memory import Memory
+from store.models import User
 from store.queries import remembering
 from store.queries.get_best_entry_conditions import get_best_entry_conditions
 from store.queries.get_trade_history import get_trade_history
@@ -62,6 +67,69 @@ async def test_who_asks_at_the_same_time_waits_for_the_one_who_works(store: Stor
 
     assert [str(one) for one in found].count("result") == 3
     assert len(worked) == 2
+    assert not store.memory.busy
+
+
+async def test_what_takes_long_to_work_out_holds_no_connection(database_url: str) -> None:
+    """There is only one; meanwhile another question has it. Who asks the same waits without."""
+    store = Store(settings_for(database_url).model_copy(update={"pool_size": 1}))
+    await prepare(store)
+    begun, go_on, worked = threading.Event(), threading.Event(), list[str]()
+
+    def work(read: str) -> str:
+        worked.append(read)
+        begun.set()
+        assert go_on.wait(20)
+        return f"made of {read}"
+
+    async def ask(session: AsyncSession) -> str:
+        async def read() -> str:
+            return str(await session.scalar(select(User.name)))
+
+        return str(await remembered(session, 1, "key", read, work))
+
+    async def asked_meanwhile(session: AsyncSession) -> int | None:
+        return await session.scalar(select(User.ledger_version))
+
+    asking = [asyncio.create_task(store.answer(ask)) for _ in range(3)]
+    await asyncio.to_thread(begun.wait, 20)
+    async with asyncio.timeout(10):
+        assert await store.answer(asked_meanwhile) == 0
+    go_on.set()
+
+    assert await asyncio.gather(*asking) == ["made of local"] * 3
+    assert worked == ["local"]
+    assert not store.memory.busy
+    await store.close()
+
+
+async def test_who_records_all_the_time_is_answered_all_the_same(store: Store) -> None:
+    """Each work is good for one version only, and the next time it is another one."""
+    versions = count(1)
+
+    async def ask(session: AsyncSession) -> int:
+        async def read() -> int:
+            return await session.scalar(select(User.ledger_version)) or 0
+
+        return int(await remembered(session, next(versions), "key", read, lambda read: read + 7))
+
+    assert await store.answer(ask) == 7
+    assert next(versions) == POSTPONED_MAX + 2
+
+
+async def test_a_work_that_fails_is_said_and_done_again_by_the_next(store: Store) -> None:
+    async def ask(session: AsyncSession) -> str:
+        async def read() -> str:
+            return "read"
+
+        return str(await remembered(session, 1, "key", read, work))
+
+    def work(_read: str) -> str:
+        raise RuntimeError("it fails")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="it fails"):
+            await store.answer(ask)
     assert not store.memory.busy
 
 

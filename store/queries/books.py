@@ -5,7 +5,6 @@ milliseconds, and one statement. What is worked out from it is remembered until 
 records again.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,17 +50,15 @@ class Whole:
 async def worked_out(
     session: AsyncSession, of: Whole, version: int, name: str, work: Callable[[Book], T]
 ) -> T:
-    """`work` done on the book, or what it gave since the user last recorded.
+    """`work` done on the book, or what it gave since the user last recorded. `name` tells one
+    work from another."""
 
-    It runs beside the event loop, so that others are answered meanwhile. `name` tells one
-    work from another.
-    """
+    async def read() -> Row[Any]:
+        row: Row[Any] = (await session.execute(_statement(session, of))).one()
+        return row
 
-    async def read_and_work() -> T:
-        row = (await session.execute(_statement(session, of))).one()
-        return await asyncio.to_thread(lambda: work(book_of(row)))
-
-    return await remembered(session, version, (of, name), read_and_work)
+    found: T = await remembered(session, version, (of, name), read, lambda row: work(book_of(row)))
+    return found
 
 
 async def read_book(session: AsyncSession, of: Whole) -> Book:

@@ -1,6 +1,5 @@
 """How has a strategy done, and how sure can one be?"""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -283,17 +282,18 @@ async def _drawdown_order_p(session: AsyncSession, asked: Asked) -> float | None
     whole = Whole(asked.book.mode, asked.book.currency)
     key = ("drawdown", whole, tuple(asked.filters.said().items()))
 
-    async def reordered() -> tuple[float | None]:
-        from store.evidence.reordering import REORDERED_MAX, drawdown_percentile  # numpy.
+    async def read() -> Sequence[int]:
+        from store.evidence.reordering import REORDERED_MAX  # Imports numpy.
 
-        if asked.n > REORDERED_MAX:
-            return (None,)
-        return (
-            await asyncio.to_thread(drawdown_percentile, await _net_pnls(session, asked, whole)),
-        )
+        return await _net_pnls(session, asked, whole) if asked.n <= REORDERED_MAX else ()
 
-    (chance,) = await remembered(session, asked.version, key, reordered)
-    return chance
+    def work(net_pnls: Sequence[int]) -> tuple[float | None]:
+        from store.evidence.reordering import drawdown_percentile
+
+        return (drawdown_percentile(net_pnls),)
+
+    found: tuple[float | None] = await remembered(session, asked.version, key, read, work)
+    return found[0]
 
 
 async def _net_pnls(session: AsyncSession, asked: Asked, whole: Whole) -> Sequence[int]:
