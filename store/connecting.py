@@ -6,6 +6,7 @@ committed is rolled back, and whatever fails is said in a sentence with its reme
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -31,10 +32,11 @@ class Connections:
 
     def __init__(self, database: Database, size: int = 1) -> None:
         self.database = database
-        size = 1 if database.in_memory else size
-        self.engine = _engine(database, size)
+        self._size = 1 if database.in_memory else size
+        self.engine = _engine(database, self._size)
         # The pool gives what is free to whoever asks at that moment, before those who wait.
-        self._turns = asyncio.Semaphore(size)
+        self._turns = asyncio.Semaphore(self._size)
+        self._returning: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def open(
@@ -45,12 +47,13 @@ class Connections:
         Raises:
             Unavailable: the database is away, busy, or refuses what was asked of it.
         """
-        await self._turn()
+        turns = await self._turn()
         try:
             connection = await self._connect()
         except BaseException:
-            self._turns.release()
+            turns.release()
             raise
+        begun = left = False
         try:
             try:
                 await _open(connection, opening, role)
@@ -61,23 +64,33 @@ class Connections:
                 await self.engine.dispose()
                 connection = await self._connect()
                 await _open(connection, opening, role)
+            begun = True
             yield connection
+        except asyncio.CancelledError:
+            left = not begun  # It may begin yet, in its own time; nobody waits for that.
+            raise
         except faults() as error:
             if (unavailable := fault(error, self.database)) is None:
                 raise
             raise unavailable from None
         finally:
-            await asyncio.shield(self._give_back(connection))
+            returning = asyncio.create_task(self._give_back(connection, turns, begun))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+            if not left:
+                await asyncio.shield(returning)
 
-    async def _turn(self) -> None:
+    async def _turn(self) -> asyncio.Semaphore:
+        turns = self._turns
         try:
             async with asyncio.timeout(POOL_SECONDS):
-                await self._turns.acquire()
+                await turns.acquire()
         except TimeoutError:
             raise Unavailable(
                 f"The store is busy: no connection became free in {POOL_SECONDS} seconds.",
                 away=False,
             ) from None
+        return turns
 
     async def _connect(self) -> AsyncConnection:
         try:
@@ -85,15 +98,20 @@ class Connections:
         except faults(OSError) as error:
             raise unreachable(error, self.database) from None
 
-    async def _give_back(self, connection: AsyncConnection) -> None:
+    async def _give_back(
+        self, connection: AsyncConnection, turns: asyncio.Semaphore, begun: bool
+    ) -> None:
         try:
-            await _undo(connection)
+            await _undo(connection, begun)
             await connection.close()
         finally:
-            self._turns.release()
+            turns.release()
 
     async def close(self) -> None:
+        """Once what is on its way back has come; they may be opened again, by another loop."""
+        await asyncio.gather(*self._returning, return_exceptions=True)
         await self.engine.dispose()
+        self._turns = asyncio.Semaphore(self._size)
 
 
 @asynccontextmanager
@@ -166,9 +184,13 @@ async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) 
     known = connection.sync_connection.info  # type: ignore[union-attr]
     try:
         for text in opening:
-            if text != known.get("set"):
-                await say(connection, [text])
-            if text in (READS, WRITES):
+            if text == known.get("set"):
+                continue
+            setting = text in (READS, WRITES)
+            if setting:
+                known.pop("set", None)  # Whoever leaves now does not know what it is set to.
+            await say(connection, [text])
+            if setting:
                 known["set"] = text  # At once: what follows it may fail.
     except faults() as error:
         if (unavailable := not_opened(error, role, BUSY_SECONDS)) is None:
@@ -176,24 +198,37 @@ async def _open(connection: AsyncConnection, opening: Sequence[str], role: str) 
         raise unavailable from None
 
 
-async def _undo(connection: AsyncConnection) -> None:
-    """Undo what is not committed; a connection that cannot say ROLLBACK is thrown away."""
+async def _undo(connection: AsyncConnection, begun: bool) -> None:
+    """Undo what is not committed; a connection that cannot say ROLLBACK is thrown away.
+
+    Whether a transaction is open is not known until what was said is done: unless it had
+    `begun`, BEGIN may be on its way still. SQLite's thread does what it is told in order.
+    """
     if connection.invalidated or connection.closed:
         return
     try:
-        if _in_transaction(connection):
-            await say(connection, ["ROLLBACK"])
+        await (_undo_sqlite if connection.dialect.name == "sqlite" else _undo_postgresql)(
+            driver_connection(connection), begun
+        )
     except Exception:
         await connection.invalidate()
 
 
-def _in_transaction(connection: AsyncConnection) -> bool:
-    raw = driver_connection(connection)
-    if connection.dialect.name == "sqlite":
-        return bool(raw.in_transaction)
-    if raw.is_closed():
-        raise ConnectionError("the connection is closed")
-    return bool(raw.is_in_transaction())
+async def _undo_sqlite(raw: Any, begun: bool) -> None:
+    if begun and not raw.in_transaction:
+        return
+    try:
+        await raw.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        if raw.in_transaction:
+            raise  # Else there was nothing to undo: it never began, or is committed.
+
+
+async def _undo_postgresql(raw: Any, begun: bool) -> None:
+    if not begun or raw.is_closed():
+        raise ConnectionError("nobody knows what it is doing")
+    if raw.is_in_transaction():
+        await raw.execute("ROLLBACK")
 
 
 async def commit(connection: AsyncConnection, announcement: str | None = None) -> None:

@@ -31,8 +31,10 @@ def limit_statements(engine: AsyncEngine, seconds: int) -> None:
             return  # None could be opened.
         end(context.connection)
         if isinstance(context.original_exception, asyncio.CancelledError):
-            # SQLAlchemy closes the connection now, which waits for the statement's end.
             _interrupt(cast(Any, context.connection).connection.driver_connection)
+            # SQLAlchemy would close the connection, and SQLite keeps a closed one with its
+            # transaction, and so its lock, while anything holds a cursor of it.
+            context.is_disconnect = False
 
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
     event.listen(engine.sync_engine, "after_cursor_execute", end)

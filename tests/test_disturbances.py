@@ -4,16 +4,18 @@ import asyncio
 import socket
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import AccountEntry, put_account
+from store.connecting import driver_connection
 from store.database import Store
 from store.errors import Unavailable
 from store.faults import ATTEMPTS, patiently
@@ -242,6 +244,75 @@ async def test_a_connection_goes_to_whoever_has_waited_longest(database_url: str
 
     assert served == asked
     await store.close()
+
+
+@pytest.mark.parametrize("write", [False, True])
+async def test_who_leaves_leaves_no_transaction_behind(store: Store, write: bool) -> None:
+    """Wherever it is cancelled, while its error is still held by somebody; also no connection
+    that writes where it is to read."""
+    postgresql = store.database.dialect == "postgresql"
+    door = store.write if write else store.read
+
+    async def enter() -> None:
+        async with door() as session:
+            await session.scalar(select(User.name))
+
+    left = []
+    for steps in range(75):
+        async with (store.read if write else store.write)():
+            pass
+        left.append(asyncio.create_task(enter()))
+        for _ in range(steps % 25):
+            await asyncio.sleep(0)
+        left[-1].cancel()
+        await asyncio.gather(left[-1], return_exceptions=True)
+        async with asyncio.timeout(10):
+            await account(store)
+
+    async with AsyncExitStack() as held:
+        for _ in range(store.settings.pool_size):
+            raw = driver_connection(await held.enter_async_context(store.connections.open()))
+            assert not (raw.is_in_transaction() if postgresql else raw.in_transaction)
+    async with AsyncExitStack() as held:
+        for _ in range(store.settings.pool_size):
+            session = await held.enter_async_context(store.read())
+            with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
+                await session.execute(update(User).values(ledger_version=9))
+
+
+async def test_who_leaves_while_another_program_writes_does_not_take_the_lock_later(
+    store: Store,
+) -> None:
+    if store.database.dialect == "postgresql":
+        pytest.skip("PostgreSQL has many writers")
+    async with store.write():
+        pass
+    other = sqlite3.connect(str(store.database.path), isolation_level=None, timeout=0.2)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5), store.write():
+            pass
+    other.execute("ROLLBACK")
+    await trades(store)
+    await store.close()
+
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+    other.close()
+
+
+async def test_a_store_that_was_closed_is_used_by_another_loop(database_url: str) -> None:
+    store = Store(settings_for(database_url).model_copy(update={"pool_size": 1}))
+
+    async def crowd() -> list[int]:
+        await prepare(store)
+        found = await asyncio.gather(*(trades(store) for _ in range(3)))
+        await store.close()
+        return found
+
+    for _ in range(2):
+        assert await asyncio.to_thread(asyncio.run, crowd()) == [0, 0, 0]
 
 
 # It breaks off, and comes back.
