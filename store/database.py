@@ -30,7 +30,7 @@ Work = Callable[[AsyncSession], Awaitable[Result]]
 ROLE = "trade_history_app"
 OPERATOR_ROLE = "trade_history_operator"
 NEWS = "trade_history"  # PostgreSQL's channel on which recordings are announced.
-POSTPONED_MAX = 8  # A question needs up to three works; its user may record meanwhile.
+POSTPONED_MAX = 8  # Works of one question; each again if its user records meanwhile.
 
 
 class Postponed(Exception):  # noqa: N818 - nothing is wrong.

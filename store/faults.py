@@ -85,6 +85,8 @@ SQLITE = {
     "disk I/O error": "cannot read or write its file; check the disk, nothing of this is recorded.",
     "malformed": "is damaged; restore the file from a backup.",
     "not a database": "is a file, but no SQLite database; check DATABASE_URL.",
+    "integer overflow": "cannot add up more than 9.2 trillion in one currency; ask for less, or"
+    " keep the ledger on PostgreSQL.",
 }
 
 

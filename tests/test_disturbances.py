@@ -15,11 +15,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.accounts import AccountEntry, put_account
-from store.connecting import driver_connection
+from store.connecting import driver_connection, say
 from store.database import Store
 from store.errors import Unavailable
 from store.faults import ATTEMPTS, patiently
 from store.models import Account, User
+from store.queries.get_strategy_performance import get_strategy_performance
 from store.recording import open_trade
 from store.schema import prepare
 from store.settings import Settings
@@ -250,7 +251,6 @@ async def test_a_connection_goes_to_whoever_has_waited_longest(database_url: str
 async def test_who_leaves_leaves_no_transaction_behind(store: Store, write: bool) -> None:
     """Wherever it is cancelled, while its error is still held by somebody; also no connection
     that writes where it is to read."""
-    postgresql = store.database.dialect == "postgresql"
     door = store.write if write else store.read
 
     async def enter() -> None:
@@ -266,18 +266,23 @@ async def test_who_leaves_leaves_no_transaction_behind(store: Store, write: bool
             await asyncio.sleep(0)
         left[-1].cancel()
         await asyncio.gather(left[-1], return_exceptions=True)
+        async with store.connections.open() as connection:
+            await say(connection, ["SELECT 1"])  # What was on its way is done before it.
+            assert not in_transaction(driver_connection(connection))
         async with asyncio.timeout(10):
             await account(store)
 
     async with AsyncExitStack() as held:
         for _ in range(store.settings.pool_size):
-            raw = driver_connection(await held.enter_async_context(store.connections.open()))
-            assert not (raw.is_in_transaction() if postgresql else raw.in_transaction)
-    async with AsyncExitStack() as held:
-        for _ in range(store.settings.pool_size):
             session = await held.enter_async_context(store.read())
             with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
                 await session.execute(update(User).values(ledger_version=9))
+
+
+def in_transaction(raw: Any) -> bool:
+    """The driver's connection, of either database."""
+    postgresql = hasattr(raw, "is_in_transaction")
+    return bool(raw.is_in_transaction() if postgresql else raw.in_transaction)
 
 
 async def test_who_leaves_while_another_program_writes_does_not_take_the_lock_later(
@@ -313,6 +318,18 @@ async def test_a_store_that_was_closed_is_used_by_another_loop(database_url: str
 
     for _ in range(2):
         assert await asyncio.to_thread(asyncio.run, crowd()) == [0, 0, 0]
+
+
+async def test_what_adds_up_beyond_the_integers_of_sqlite_is_said(store: Store) -> None:
+    """It keeps millionths in 64 bits: 9,223,372,036,854.775807 at most."""
+    await record(store, "2026-01-05 AAPL +5000000000000\n2026-01-06 AAPL +5000000000000")
+
+    if store.database.dialect == "postgresql":
+        answer = await store.answer(get_strategy_performance)
+        assert answer.overall.net_pnl == "10000000000000.00"
+        return
+    with pytest.raises(Unavailable, match=r"cannot add up more than 9\.2 trillion"):
+        await store.answer(get_strategy_performance)
 
 
 # It breaks off, and comes back.
